@@ -1,0 +1,1 @@
+"""The registry: which version serves, who decided it, and on which evidence."""

@@ -1,0 +1,67 @@
+"""What was seen of the substrate in one turn: frozen values, so that deciding on them needs no server.
+
+None means "could not be asked" everywhere here; it is never good evidence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from registry.domain.journal import Anchor
+from registry.domain.version import Version
+
+
+@dataclass(frozen=True)
+class ObservedRevision:
+    """One revision as the substrate runs it.
+
+    ready: answers readiness for its model. digest: what it says it serves (None: not asked or no answer).
+    restarts: how often it was started again since this revision was first started.
+    unready_since: since when it has had no ready endpoint, None while ready.
+    """
+
+    version: Version
+    ready: bool
+    digest: str | None
+    restarts: int
+    unready_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ObservedRoute:
+    """The live route as the proxy applied it (not as it was written). weights: percent per version; empty: no route.
+
+    since: when these weights were first seen applied. anchor: the one written with it, None where there is none.
+    """
+
+    weights: Mapping[Version, int]
+    since: datetime
+    anchor: Anchor | None
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Cumulative counts of live traffic at one revision, per source.
+
+    good: answers that are neither 4xx nor a server error (one per request, whatever number of images).
+    refused: 4xx answers. predictor_errors: server errors the predictor counted (internal, deadline, model_not_ready,
+    overloaded). proxy_errors: 5xx, resets and timeouts the proxy saw for this revision; None where no proxy is asked.
+    first_answer: time of the revision's first live answer, None before. incarnation: changes when a process behind the
+    counters was replaced, so that a counter reset can never look like a decrease.
+    """
+
+    good: int
+    refused: int
+    predictor_errors: int
+    proxy_errors: int | None
+    incarnation: str
+    first_answer: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Everything one turn saw of one model. counters: only revisions whose scrape succeeded in this turn."""
+
+    revisions: Mapping[Version, ObservedRevision] = field(default_factory=dict)
+    route: ObservedRoute | None = None
+    counters: Mapping[Version, Counters] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Data, fit, evaluate, export, publish. The only package that imports TensorFlow."""
