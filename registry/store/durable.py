@@ -1,0 +1,170 @@
+"""The only ways this package writes: aside first, forced to disk, then named in one step.
+
+A reader therefore sees the old state or the new one, whatever kills the writer; what a killed writer leaves behind is a
+name that starts with a dot, which readers ignore and the next writer removes.
+"""
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from registry.domain.errors import Conflict, JournalDamaged
+
+ASIDE = ".aside-"
+
+
+def write_new(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Create `path` with `content` and force it to disk. Raises FileExistsError, or OSError that names the path."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        _fill(descriptor, content, path)
+    finally:
+        os.close(descriptor)
+
+
+def _fill(descriptor: int, content: bytes, path: Path) -> None:
+    rest = memoryview(content)
+    try:
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def sync_directory(directory: Path) -> None:
+    """Force the names in `directory` to disk."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(directory: Path, *, mode: int = 0o755) -> None:
+    """Create `directory` and its parents where missing, each of them on disk when this returns."""
+    if directory.is_dir():
+        return
+    make_directory(directory.parent)
+    directory.mkdir(mode=mode, exist_ok=True)
+    sync_directory(directory.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the exclusive lock of the file `path`, waiting for it. The kernel releases it when its holder dies."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Give `path` new content in one step: readers see the old bytes or the new ones."""
+    with _aside(path.parent, content, mode) as aside:
+        aside.rename(path)
+        sync_directory(path.parent)
+
+
+def link_new(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Create `path` with all of `content` in one step; raises FileExistsError when another writer was first."""
+    with _aside(path.parent, content, mode) as aside:
+        os.link(aside, path)
+        sync_directory(path.parent)
+
+
+@contextmanager
+def _aside(directory: Path, content: bytes, mode: int) -> Iterator[Path]:
+    """A file with `content`, on disk, under a name of its own; locked as long as its writer lives."""
+    aside, descriptor = _open_aside(directory, mode)
+    try:
+        _fill(descriptor, content, aside)
+        yield aside
+    finally:
+        aside.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _open_aside(directory: Path, mode: int) -> tuple[Path, int]:
+    while True:
+        aside = directory / f"{ASIDE}{secrets.token_hex(8)}"
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return aside, descriptor
+        os.close(descriptor)  # `clear_asides` came before the lock and took this writer for a dead one
+
+
+def clear_asides(directory: Path) -> None:
+    """Remove the files that killed writers left in `directory`; those of living writers are locked and stay."""
+    for aside in directory.glob(f"{ASIDE}*"):
+        try:
+            descriptor = os.open(aside, os.O_RDWR)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            aside.unlink(missing_ok=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(descriptor)
+
+
+def place_directory(target: Path, files: Mapping[str, bytes]) -> None:
+    """Create the directory `target` with `files` in one step. The caller holds the lock of the parent directory.
+
+    Raises Conflict when `target` exists with content, and OSError; nothing is left behind then.
+    """
+    aside = target.with_name(f"{ASIDE}{target.name}")
+    try:
+        aside.mkdir()
+        for name, content in files.items():
+            write_new(aside / name, content)
+        sync_directory(aside)
+        aside.rename(target)  # onto a directory that is not empty this fails, so no version is ever replaced
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise Conflict(f"{target}: exists already, wanted a new directory") from error
+        raise
+    sync_directory(target.parent)
+
+
+def clear_aside_directories(parent: Path) -> None:
+    """Remove what `place_directory` left when it was killed. The caller holds the lock of `parent`."""
+    for aside in parent.glob(f"{ASIDE}*"):
+        shutil.rmtree(aside)
+
+
+def probe(directory: Path) -> None:
+    """Check that exclusive link, fsync and rename work in `directory`; raises JournalDamaged where they do not."""
+    name = directory / f".probe-{secrets.token_hex(8)}"
+    try:
+        make_directory(directory)
+        link_new(name, b"first")
+        _refuses_second_link(name)
+        replace(name, b"second")
+        if name.read_bytes() != b"second":
+            raise JournalDamaged(f"{directory}: volume unfit: a file still has its old bytes after a rename")
+    except OSError as error:
+        raise JournalDamaged(
+            f"{directory}: volume unfit: {error.strerror}; wanted one with hard links, fsync and rename"
+        ) from error
+    finally:
+        name.unlink(missing_ok=True)
+
+
+def _refuses_second_link(name: Path) -> None:
+    try:
+        link_new(name, b"other")
+    except FileExistsError:
+        return
+    raise JournalDamaged(f"{name.parent}: volume unfit: a second link took a name that was taken")

@@ -1,0 +1,222 @@
+"""The store: `<root>/models/<model>/<version>/`, one immutable, signed directory per version.
+
+Training and import publish into it; everybody else verifies what is there and then opens listed files only, hashing the
+bytes that are really used. A directory here is not yet a version of the registry: the journal's `published` entry is.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from registry.domain.documents import Fields, canonical_bytes, moment, sha256, timestamp
+from registry.domain.errors import Conflict, InvalidDocument, InvalidName, NotFound, NotVerified
+from registry.domain.manifest import MANIFEST, SIGNATURE, FileEntry, Manifest, parse_manifest
+from registry.domain.version import Model, Version, model_name, next_version, version_name
+from registry.store import durable
+from registry.store.keys import SigningKey, Trust
+
+MODELS = "models"
+_LOCK = ".lock"
+_CHUNK = 1 << 20
+_SMALL = 1 << 20
+
+
+@dataclass(frozen=True)
+class VerifiedVersion:
+    """A version whose signature and files were checked. The bytes may change after that: use `read`."""
+
+    manifest: Manifest
+    directory: Path
+
+    @property
+    def digest(self) -> str:
+        return self.manifest.digest
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a listed file, hashed as returned; raises InvalidDocument (not listed) or NotVerified."""
+        entry = self.manifest.file(path)
+        content = _read(self.directory / path, limit=entry.size)
+        _compare(self.directory / path, entry, size=len(content), found=sha256(content))
+        return content
+
+
+@dataclass(frozen=True)
+class VersionStore:
+    """Versions of all models under `root`."""
+
+    root: Path
+
+    def models(self) -> tuple[Model, ...]:
+        """Names of models that have a directory here, sorted."""
+        return tuple(Model(name) for name in _directories(self.root / MODELS, model_name))
+
+    def versions(self, model: Model) -> tuple[Version, ...]:
+        """Versions that have a directory here, also deleted ones of which only the manifest is left; by name."""
+        return tuple(Version(name) for name in _directories(self.root / MODELS / model_name(model), version_name))
+
+    def directory(self, model: Model, version: Version) -> Path:
+        """Where a version lies, or would lie."""
+        return self.root / MODELS / model_name(model) / version_name(version)
+
+    def publish(
+        self,
+        model: Model,
+        version: Version | None,
+        render: Callable[[Version], Mapping[str, bytes]],
+        *,
+        key: SigningKey,
+        created: datetime,
+        taken: Iterable[Version] = (),
+    ) -> Manifest:
+        """Sign and store the files that `render` makes for a version; return its manifest. Whole or absent at any kill.
+
+        version: None takes the next free number; `taken` are numbers used elsewhere (in the journal). The same files
+        again return what is there, `created` included. Raises Conflict when the version has other files or is taken.
+        One publisher of a model works at a time, others wait; what a killed one left is removed first.
+        """
+        home = self.root / MODELS / model_name(model)
+        durable.make_directory(home)
+        with durable.locked(home / _LOCK):
+            durable.clear_aside_directories(home)
+            used = {*self.versions(model), *taken}
+            chosen = next_version(used) if version is None else version_name(version)
+            manifest, files = _sealed(model, chosen, render(chosen), key=key, created=created)
+            target = home / chosen
+            if target.exists():
+                return _same(target, manifest)
+            if chosen in used:
+                raise Conflict(f"{model} {chosen}: was published before and is gone; take another version")
+            durable.place_directory(target, files)
+            return manifest
+
+    def verify(self, model: Model, version: Version, trust: Trust) -> VerifiedVersion:
+        """Check a version as `verify_directory` does, and that it is the one its path says. Also raises NotFound."""
+        directory = self.directory(model, version)
+        if not directory.is_dir():
+            known = ", ".join(self.versions(model)) or "none"
+            raise NotFound(f"{model} {version}: no such version in the store; there are {known}")
+        verified = verify_directory(directory, trust)
+        found = (verified.manifest.model, verified.manifest.version)
+        if found != (model, version):
+            raise NotVerified(f"{directory / MANIFEST}: found {found[0]} {found[1]}, wanted {model} {version}")
+        return verified
+
+
+def verify_directory(directory: Path, trust: Trust) -> VerifiedVersion:
+    """Check signature, manifest and every file of a version's directory.
+
+    The list of files is closed: a file more is as wrong as one less, and nothing but regular files may lie there.
+    Raises NotVerified that names the file, with found and wanted sha256.
+    """
+    content = _read(directory / MANIFEST, limit=_SMALL)
+    keyid, signature = _signature(directory)
+    try:
+        trust.verify(keyid, signature, content)
+        manifest = parse_manifest(content)
+    except (NotVerified, InvalidDocument, InvalidName) as error:
+        raise NotVerified(f"{directory / MANIFEST}: {error}") from error
+    if manifest.digest != sha256(content):
+        raise NotVerified(f"{directory / MANIFEST}: found other bytes than this release writes for the same content")
+    _check_files(directory, manifest)
+    return VerifiedVersion(manifest, directory)
+
+
+def _sealed(
+    model: Model, version: Version, files: Mapping[str, bytes], *, key: SigningKey, created: datetime
+) -> tuple[Manifest, Mapping[str, bytes]]:
+    entries = tuple(FileEntry(path, len(content), sha256(content)) for path, content in sorted(files.items()))
+    content = Manifest(model, version, moment(timestamp(created)), entries).content()
+    manifest = parse_manifest(content)  # what no reader would accept is never written
+    signature = {"keyid": key.keyid, "signature": base64.b64encode(key.sign(content)).decode()}
+    return manifest, {**files, MANIFEST: content, SIGNATURE: canonical_bytes(signature)}
+
+
+def _same(target: Path, wanted: Manifest) -> Manifest:
+    """The manifest in `target` when its files are those of `wanted`; raises Conflict or NotVerified."""
+    content = _read(target / MANIFEST, limit=_SMALL)
+    found = parse_manifest(content)
+    if {entry.name for entry in target.iterdir()} == {MANIFEST, SIGNATURE} and found.files:
+        raise Conflict(f"{found.model} {found.version}: was deleted and its number stays taken; take another version")
+    if found.files != wanted.files:
+        raise Conflict(
+            f"{wanted.model} {wanted.version}: exists with digest {sha256(content)[:12]}, these files make "
+            f"{wanted.digest[:12]}; a version never changes, take another one"
+        )
+    _check_files(target, found)
+    durable.sync_directory(target.parent)  # its publisher may have been killed between the rename and this
+    return found
+
+
+def _signature(directory: Path) -> tuple[str, bytes]:
+    where = str(directory / SIGNATURE)
+    try:
+        fields = Fields.parse(_read(directory / SIGNATURE, limit=_SMALL), where)
+        return fields.text("keyid"), base64.b64decode(fields.text("signature"), validate=True)
+    except (InvalidDocument, binascii.Error) as error:
+        raise NotVerified(f"{where}: {error}") from error
+
+
+def _check_files(directory: Path, manifest: Manifest) -> None:
+    listed = {entry.path for entry in manifest.files}
+    surplus = sorted({entry.name for entry in directory.iterdir()} - listed - {MANIFEST, SIGNATURE})
+    if surplus:
+        raise NotVerified(f"{directory / surplus[0]}: found a file that {MANIFEST} does not list")
+    for entry in manifest.files:
+        path = directory / entry.path
+        descriptor, size = _open(path)
+        with os.fdopen(descriptor, "rb") as file:
+            digest = hashlib.sha256()
+            while size == entry.size and (chunk := file.read(_CHUNK)):
+                digest.update(chunk)
+        _compare(path, entry, size=size, found=digest.hexdigest())
+
+
+def _compare(path: Path, entry: FileEntry, *, size: int, found: str) -> None:
+    if size != entry.size:
+        raise NotVerified(f"{path}: found {size} bytes, wanted {entry.size}")
+    if found != entry.sha256:
+        raise NotVerified(f"{path}: found sha256 {found[:12]}, wanted {entry.sha256[:12]}")
+
+
+def _open(path: Path) -> tuple[int, int]:
+    """Descriptor and size of a regular file; links are not followed and pipes not waited for."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise NotVerified(f"{path}: missing") from None
+    except OSError as error:
+        raise NotVerified(f"{path}: {error.strerror}; wanted a readable regular file") from error
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise NotVerified(f"{path}: found {stat.filemode(found.st_mode)}, wanted a regular file")
+    return descriptor, found.st_size
+
+
+def _read(path: Path, *, limit: int) -> bytes:
+    """At most `limit` + 1 bytes of a regular file, so that a longer one shows."""
+    descriptor, _ = _open(path)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(limit + 1)
+
+
+def _directories(parent: Path, name: Callable[[str], str]) -> list[str]:
+    """Sorted names of directories in `parent` that `name` accepts; others (a dot first) are being written."""
+    try:
+        found = sorted(entry.name for entry in os.scandir(parent) if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return []
+    return [text for text in found if _accepted(text, name)]
+
+
+def _accepted(text: str, name: Callable[[str], str]) -> bool:
+    try:
+        return name(text) == text
+    except InvalidName:
+        return False
