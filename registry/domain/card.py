@@ -26,7 +26,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Metrics:
-    """On the test split: accuracy and expected calibration error (15 equal-mass bins) as fractions; recall per class."""
+    """On the test split, as fractions: accuracy, expected calibration error (15 equal-mass bins), recall per class."""
 
     accuracy: float
     ece: float
@@ -166,7 +166,7 @@ def _metrics(fields: Fields) -> Metrics:
     return Metrics(
         accuracy=fields.number("accuracy", minimum=0, maximum=1),
         ece=fields.number("ece", minimum=0, maximum=1),
-        per_class={name: per_class.number(name, minimum=0, maximum=1) for name in per_class.keys()},
+        per_class={name: per_class.number(name, minimum=0, maximum=1) for name in per_class},
     )
 
 
@@ -177,7 +177,7 @@ def _reference(fields: Fields, classes: int) -> Reference:
         confidence=fields.integers("confidence"),
         features={
             name: (features.object(name).numbers("edges"), features.object(name).integers("counts"))
-            for name in features.keys()
+            for name in features
         },
     )
     if len(reference.classes) != classes or len(reference.confidence) != CONFIDENCE_BINS:
@@ -199,7 +199,7 @@ def _slo(fields: Fields) -> Slo:
 
 def _variants(fields: Fields) -> Mapping[str, Mapping[str, Any]]:
     variants: dict[str, dict[str, Any]] = {}
-    for name in fields.keys():
+    for name in fields:
         variant = fields.object(name)
         variants[name] = {"file": variant.text("file")}
         for measure in ("parity", "gate"):

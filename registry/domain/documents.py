@@ -7,7 +7,7 @@ every complaint names the document, the field, what was found and what was wante
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -79,8 +79,8 @@ class Fields:
     def has(self, key: str) -> bool:
         return self._document.get(key) is not None
 
-    def keys(self) -> tuple[str, ...]:
-        return tuple(self._document)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._document)
 
     def text(self, key: str) -> str:
         value = self._get(key)

@@ -45,7 +45,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Anchor:
-    """Sequence and sha256 of a journal entry, kept outside of the journal: the last one acted upon. (0, GENESIS): none."""
+    """Sequence and sha256 of a journal entry, kept outside of the journal: the last one acted upon.
+
+    (0, GENESIS) stands for none.
+    """
 
     sequence: int
     sha256: str
@@ -65,7 +68,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Entry:
-    """One recorded entry. `sequence` counts from 1; `previous` is the sha256 of the entry before (GENESIS for the first)."""
+    """One recorded entry. `sequence` counts from 1; `previous`: sha256 of the one before (GENESIS for the first)."""
 
     sequence: int
     time: datetime
@@ -102,7 +105,7 @@ def seal(draft: Draft, *, now: datetime, head: Entry | None) -> Entry:
 
 
 def parse_entry(content: bytes, *, name: str) -> Entry:
-    """Read one entry's file; raises InvalidDocument (schema) or JournalDamaged (unknown kind). `name` is for messages."""
+    """Read one entry's file (`name` in messages); raises InvalidDocument (schema) or JournalDamaged (unknown kind)."""
     fields = Fields.parse(content, f"journal entry {name}")
     kind = fields.text("kind")
     if kind not in Kind.__members__.values():
@@ -119,7 +122,10 @@ def parse_entry(content: bytes, *, name: str) -> Entry:
 
 
 def verify_chain(entries: Sequence[Entry], *, after: Anchor = NO_ANCHOR) -> Anchor:
-    """Check that `entries` continue the chain that ended at `after`; return the new end. Raises JournalDamaged, naming the entry."""
+    """Check that `entries` continue the chain that ended at `after`; return the new end.
+
+    Raises JournalDamaged that names the entry.
+    """
     for entry in entries:
         if entry.sequence != after.sequence + 1:
             raise JournalDamaged(f"journal entry {after.sequence + 1}: missing; the next one found is {entry.sequence}")
@@ -130,3 +136,22 @@ def verify_chain(entries: Sequence[Entry], *, after: Anchor = NO_ANCHOR) -> Anch
             )
         after = entry.anchor
     return after
+
+
+def check_anchor(entries: Sequence[Entry], anchor: Anchor) -> None:
+    """Check that a verified journal still holds the entry that was acted upon last.
+
+    Raises JournalDamaged when the journal is missing, shorter, or another one at the anchor's sequence.
+    """
+    if anchor.sequence == 0:
+        return
+    wanted = f"entry {anchor.sequence} with sha256 {anchor.sha256[:12]}, which was acted upon"
+    remedy = "restore it from a backup, or go on from what there is with `geometry adopt --reason`"
+    if len(entries) < anchor.sequence:
+        found = f"only {len(entries)} entries" if entries else "no entries"
+        raise JournalDamaged(f"journal: found {found}, wanted {wanted}; {remedy}")
+    found = entries[anchor.sequence - 1].anchor.sha256
+    if found != anchor.sha256:
+        raise JournalDamaged(
+            f"journal: found entry {anchor.sequence} with sha256 {found[:12]}, wanted {wanted}; {remedy}"
+        )

@@ -1,4 +1,4 @@
-"""`manifest.json`: the closed list of a version's files. Its sha256 is the version's digest, the identity everywhere."""
+"""`manifest.json`: the closed list of a version's files. Its sha256 is the digest, the version's identity."""
 
 import re
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class Manifest:
 
 
 def parse_manifest(content: bytes) -> Manifest:
-    """Read `manifest.json`; raises InvalidDocument or InvalidName. Paths are plain file names: no directory is ever entered."""
+    """Read `manifest.json`; raises InvalidDocument or InvalidName. Paths are plain file names."""
     fields = Fields.parse(content, MANIFEST)
     fields.schema(SCHEMA)
     files = tuple(

@@ -9,7 +9,7 @@ from registry.domain.version import Model, Revision, Version, revision_name
 
 @dataclass(frozen=True)
 class RevisionRelease:
-    """One running version. weight: integer percent of live requests. replicas: wanted pods (locally always one process)."""
+    """One running version. weight: integer percent of live requests. replicas: wanted pods (locally one process)."""
 
     version: Version
     digest: str
