@@ -1,0 +1,108 @@
+# Table of contents of this project: `make` prints it. Every target sets up `.venv` first when that is needed.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+PYTHON ?= python3
+MLFLOW_PORT ?= 5000
+IMAGE ?=
+
+# An interpreter that was named must fit; without a name the first that fits is taken.
+PYTHONS := $(if $(filter file,$(origin PYTHON)),python3 python3.13 python3.12 python3.11,$(PYTHON))
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
+EXTRAS := predictor registry training local
+
+.DEFAULT_GOAL := help
+.PHONY: help install lint format format-check typecheck test coverage \
+	train serve predict demo demo-down mlflow verify lock clean
+
+help: ## Print this table
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  PYTHON=python3.12 chooses the interpreter of a new $(VENV) (3.11, 3.12 or 3.13)"
+
+install: $(READY) ## Make .venv with the locked packages and this project; again at once when nothing changed
+
+# uv has no pip in its environments: ensurepip brings it where the environment outlived uv.
+$(READY): requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing the locked packages into $(VENV) (pip: about 3 minutes the first time)"
+	@if command -v uv >/dev/null; then \
+	  uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/dev.txt && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
+	else \
+	  { $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; } && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	fi
+	@touch $@
+
+$(BIN)/python:
+	@for python in $(PYTHONS); do \
+	  if $$python -c '$(FITS)' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "No Python 3.11, 3.12 or 3.13 found (tried: $(PYTHONS)). Install one, or name it: make PYTHON=/path/to/python3.12" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$($$found --version)"; \
+	if command -v uv >/dev/null; then uv venv --quiet --clear --python "$$(command -v $$found)" $(VENV); \
+	else $$found -m venv --clear $(VENV); fi
+
+lint: format-check typecheck ## Every static check: ruff, mypy, import rules, YAML, workflows
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github/workflows
+
+format: $(READY) ## Rewrite the code in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+format-check: $(READY) ## Is the code in the project's format?
+	$(BIN)/ruff format --check .
+
+typecheck: $(READY) ## mypy, strict
+	$(BIN)/mypy
+
+test: $(READY) ## All tests: no network, no cluster
+	$(BIN)/pytest
+
+coverage: $(READY) ## All tests with branch coverage; pages in htmlcov/
+	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-report=html
+
+train: $(READY) ## Train a version quickly, track it and publish it
+	$(BIN)/geometry train --quick --register-model
+
+serve: $(READY) ## Start controller, revisions and Envoy on this machine
+	$(BIN)/geometry local up
+
+predict: $(READY) ## Classify an image: make predict IMAGE=circle.png (without IMAGE: rendered ones)
+	@test -n "$(IMAGE)" || $(BIN)/geometry data render --output .geometry/samples
+	$(BIN)/geometry predict $(or $(IMAGE),.geometry/samples/*.png)
+
+demo: $(READY) ## The whole loop: train two versions, serve one, canary and promote the other
+	$(BIN)/python -m training.demo
+
+demo-down: $(READY) ## Stop every process of this machine's installation
+	$(BIN)/geometry local down
+
+mlflow: $(READY) ## MLflow's pages on http://127.0.0.1:5000 (MLFLOW_PORT=5001 for another port)
+	@mkdir -p .geometry
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --host 127.0.0.1 --port $(MLFLOW_PORT) --workers 1 \
+	  --backend-store-uri sqlite:///.geometry/mlflow.db
+
+verify: lock ## Is everything that is generated fresh? (needs uv)
+	git diff --exit-code
+
+lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv; LOCK_FLAGS=--upgrade for newer versions)
+	$(LOCK) $(LOCK_FLAGS) --all-extras --group dev --output-file requirements/dev.txt
+	for extra in $(EXTRAS); do \
+	  $(LOCK) --extra $$extra --constraint requirements/dev.txt --output-file requirements/$$extra.txt || exit 1; \
+	done
+
+clean: ## Remove caches and build output; .venv and .geometry stay
+	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find predictor registry training tests -name __pycache__ -type d -prune -exec rm -rf {} +
