@@ -1,0 +1,288 @@
+"""`policy.yaml` of an installation, as values: checklist, steps, margins, floors, serving, SLO, approvals.
+
+Every key has a default, so an empty policy is a policy; a key nobody knows is refused by name, because a misspelt limit
+is a missing limit. Text and sha256 go into a rollout's first entry: later edits affect later rollouts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from registry.domain.documents import sha256
+from registry.domain.errors import InvalidDocument
+from registry.domain.options import LONGEST, Options
+
+POLICY = "policy.yaml"
+SCHEMA = 1
+LAST_WEIGHT = 50
+"""The last judged step: from there on the canary has as many requests as the stable revision."""
+
+
+class WriteMode(StrEnum):
+    """Who writes released objects: the controller (live) or git (gitops)."""
+
+    LIVE = "live"
+    GITOPS = "gitops"
+
+
+class Check(StrEnum):
+    """Questions of the checklist. Only `accuracy` has a limit: the smallest difference to production, a fraction."""
+
+    DIGEST = "digest"
+    SIGNATURE = "signature"
+    METRICS = "metrics"
+    ACCURACY = "accuracy"
+
+
+@dataclass(frozen=True)
+class CheckRule:
+    """The limits of one check. A rule changes a limit; none takes a check away."""
+
+    check: Check
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How revisions run in a cluster. `resources` as in a container; `gateway` as the route's parent reference."""
+
+    image: str | None = None
+    min_replicas: int = 2
+    max_replicas: int = 10
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
+    gateway: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Percent of live requests for the canary, and for how many seconds at least."""
+
+    weight: int
+    soak: float = 60.0
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Up to this weight, this many times the stable's rate is unacceptable."""
+
+    up_to: int
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Floors:
+    """Rates below which nothing is unacceptable, whatever the ratio. latency None: 2·(1 − the SLO's objective)."""
+
+    errors: float = 0.01
+    latency: float | None = None
+    refused: float = 0.05
+    low_confidence: float = 0.10
+
+
+@dataclass(frozen=True)
+class RolloutPolicy:
+    """How a promotion to production goes. alpha, beta: per rollout. warmup, deadline, rollback_window: seconds."""
+
+    steps: tuple[Step, ...] = (Step(5), Step(10), Step(25), Step(50))
+    margins: tuple[Margin, ...] = (Margin(10, 10.0), Margin(30, 4.0), Margin(50, 2.0))
+    alpha: float = 0.05
+    beta: float = 0.05
+    floors: Floors = Floors()
+    warmup: float = 60.0
+    deadline: float = 86400.0
+    rollback_window: float = 3600.0
+
+    def margin(self, weight: int) -> float:
+        """The rate ratio that is unacceptable at a step of this weight."""
+        return next((m.ratio for m in self.margins if weight <= m.up_to), self.margins[-1].ratio)
+
+
+@dataclass(frozen=True)
+class SloPolicy:
+    """Objectives for models whose card has none; None: the default holds. latency_seconds: within which to answer."""
+
+    availability: float | None = None
+    latency_seconds: float | None = None
+    latency_objective: float | None = None
+
+
+@dataclass(frozen=True)
+class DriftPolicy:
+    """minimum: live answers before drift is judged; days: how far it looks back."""
+
+    minimum: int = 10000
+    days: float = 7.0
+
+
+@dataclass(frozen=True)
+class Approvals:
+    """required: how many people must approve before production; expire: seconds an approval holds."""
+
+    required: int = 0
+    expire: float = 86400.0
+
+
+@dataclass(frozen=True)
+class Backup:
+    """to: where backups go, None for nowhere; every: seconds between two."""
+
+    to: str | None = None
+    every: float | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The whole policy. `envoy`: headless Service of the gateway's pods, where there is one. `text`: as it was read."""
+
+    write_mode: WriteMode = WriteMode.LIVE
+    serving: Serving = Serving()
+    checklist: tuple[CheckRule, ...] = ()
+    rollout: RolloutPolicy = RolloutPolicy()
+    slo: SloPolicy = SloPolicy()
+    envoy: str | None = None
+    drift: DriftPolicy = DriftPolicy()
+    approvals: Approvals = Approvals()
+    backup: Backup = Backup()
+    text: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal sha256 of `text`."""
+        return sha256(self.text.encode())
+
+    @property
+    def accuracy_minimum(self) -> float:
+        """Smallest difference to production's accuracy; it may fall by one point unless a rule says otherwise."""
+        limits = [rule.minimum for rule in self.checklist if rule.check is Check.ACCURACY]
+        return next((limit for limit in reversed(limits) if limit is not None), -0.01)
+
+
+def parse_policy(document: Mapping[str, Any], text: str) -> Policy:
+    """Check a policy document that was read from `text`; raises InvalidDocument that names key, found and wanted."""
+    keys = ("writeMode", "serving", "checklist", "rollout", "slo", "evidence", "drift", "approvals", "backup")
+    top = Options(document, POLICY, "schema", *keys)
+    if (schema := top.integer("schema", SCHEMA)) != SCHEMA:
+        raise InvalidDocument(f"{POLICY}: schema is {schema}, wanted {SCHEMA}")
+    return Policy(
+        write_mode=WriteMode(top.choice("writeMode", WriteMode.LIVE, tuple(WriteMode))),
+        serving=_serving(
+            top.section("serving", "image", "minReplicas", "maxReplicas", "resources", "hosts", "gateway")
+        ),
+        checklist=tuple(_rule(rule) for rule in top.sections("checklist", "check", "min", "max") or ()),
+        rollout=_rollout(top),
+        slo=_slo(top.section("slo", "availability", "latency")),
+        envoy=top.section("evidence", "envoy").text("envoy"),
+        drift=_drift(top.section("drift", "minimum", "days")),
+        approvals=_approvals(top.section("approvals", "required", "expire")),
+        backup=_backup(top.section("backup", "to", "every")),
+        text=text,
+    )
+
+
+def _serving(options: Options) -> Serving:
+    default = Serving()
+    serving = Serving(
+        image=options.text("image"),
+        min_replicas=options.integer("minReplicas", default.min_replicas, minimum=1),
+        max_replicas=options.integer("maxReplicas", default.max_replicas, minimum=1),
+        resources=options.mapping("resources"),
+        hosts=options.texts("hosts"),
+        gateway=options.mapping("gateway"),
+    )
+    if serving.min_replicas > serving.max_replicas:
+        raise options.wrong(f"minReplicas is {serving.min_replicas}", f"at most maxReplicas, {serving.max_replicas}")
+    return serving
+
+
+def _rule(options: Options) -> CheckRule:
+    check = Check(options.choice("check", None, tuple(Check)))
+    rule = CheckRule(check, minimum=options.limit("min"), maximum=options.limit("max"))
+    if rule.maximum is not None:
+        raise options.wrong(f"{check} has max", "min or no limit: a difference may be as large as it likes")
+    if check is not Check.ACCURACY and rule.minimum is not None:
+        raise options.wrong(f"{check} has min", "no limit: it holds or not")
+    if rule.minimum is not None and not -1 <= rule.minimum <= 1:
+        raise options.wrong(f"min is {rule.minimum:g}", "a fraction from -1 to 1, such as -0.01 for one point")
+    return rule
+
+
+def _rollout(top: Options) -> RolloutPolicy:
+    names = ("steps", "margins", "alpha", "beta", "floors", "warmup", "deadline", "rollbackWindow")
+    options, default = top.section("rollout", *names), RolloutPolicy()
+    steps = options.sections("steps", "weight", "soak", "mirror", "header")
+    margins = options.sections("margins", "upTo", "ratio")
+    return RolloutPolicy(
+        steps=default.steps if steps is None else _steps(options, steps),
+        margins=default.margins if margins is None else _margins(options, margins),
+        alpha=options.number("alpha", default.alpha, above=0, below=1),
+        beta=options.number("beta", default.beta, above=0, below=1),
+        floors=_floors(options.section("floors", "errors", "latency", "refused", "low_confidence")),
+        warmup=options.seconds("warmup", default.warmup),
+        deadline=options.seconds("deadline", default.deadline),
+        rollback_window=options.seconds("rollbackWindow", default.rollback_window),
+    )
+
+
+def _steps(rollout: Options, items: tuple[Options, ...]) -> tuple[Step, ...]:
+    steps = tuple(_step(item) for item in items)
+    weights = [step.weight for step in steps]
+    if not weights or weights != sorted(set(weights)) or weights[-1] > LAST_WEIGHT:
+        raise rollout.wrong(f"steps have weights {weights}", f"one or more, each above the last, up to {LAST_WEIGHT}")
+    return steps
+
+
+def _step(options: Options) -> Step:
+    for other in ("mirror", "header"):
+        if options.has(other):
+            raise options.wrong(f"found {other}", "weight: only steps of live traffic are supported")
+    return Step(options.integer("weight", None, minimum=1), options.seconds("soak", Step.soak))
+
+
+def _margins(rollout: Options, items: tuple[Options, ...]) -> tuple[Margin, ...]:
+    margins = tuple(
+        Margin(item.integer("upTo", None, minimum=1), item.number("ratio", None, above=1)) for item in items
+    )
+    reach = [margin.up_to for margin in margins]
+    if not reach or reach != sorted(set(reach)) or reach[-1] < LAST_WEIGHT:
+        raise rollout.wrong(f"margins reach up to {reach}", f"each above the last, and the last at least {LAST_WEIGHT}")
+    return margins
+
+
+def _floors(options: Options) -> Floors:
+    # 4f must stay below 1: the guard bets on answers being bad four times as often as the floor.
+    default = Floors()
+    return Floors(
+        errors=options.number("errors", default.errors, above=0, below=0.25),
+        latency=options.number("latency", 0.01, above=0, below=0.25) if options.has("latency") else None,
+        refused=options.number("refused", default.refused, above=0, below=0.25),
+        low_confidence=options.number("low_confidence", default.low_confidence, above=0, below=0.25),
+    )
+
+
+def _slo(options: Options) -> SloPolicy:
+    latency = options.section("latency", "seconds", "objective")
+    return SloPolicy(
+        availability=options.limit("availability", above=0, below=1),
+        latency_seconds=latency.limit("seconds", above=0, below=LONGEST),
+        latency_objective=latency.limit("objective", above=0, below=1),
+    )
+
+
+def _drift(options: Options) -> DriftPolicy:
+    default = DriftPolicy()
+    return DriftPolicy(
+        minimum=options.integer("minimum", default.minimum, minimum=1),
+        days=options.number("days", default.days, above=0, below=LONGEST / 86400),
+    )
+
+
+def _approvals(options: Options) -> Approvals:
+    default = Approvals()
+    return Approvals(options.integer("required", default.required), options.seconds("expire", default.expire))
+
+
+def _backup(options: Options) -> Backup:
+    return Backup(options.text("to"), options.limit("every", above=0, below=LONGEST))
