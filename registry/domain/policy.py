@@ -153,12 +153,6 @@ class Policy:
         """Hexadecimal sha256 of `text`."""
         return sha256(self.text.encode())
 
-    @property
-    def accuracy_minimum(self) -> float:
-        """Smallest difference to production's accuracy; it may fall by one point unless a rule says otherwise."""
-        limits = [rule.minimum for rule in self.checklist if rule.check is Check.ACCURACY]
-        return next((limit for limit in reversed(limits) if limit is not None), -0.01)
-
 
 def parse_policy(document: Mapping[str, Any], text: str) -> Policy:
     """Check a policy document that was read from `text`; raises InvalidDocument that names key, found and wanted."""
