@@ -41,7 +41,7 @@ def sync_directory(directory: Path) -> None:
     """Force the names in `directory` to disk."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        _fill(descriptor, b"", directory)
     finally:
         os.close(descriptor)
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -194,3 +195,11 @@ def test_what_no_reader_would_accept_is_not_written(store: VersionStore, key: Si
     with pytest.raises(InvalidDocument, match="plain file name"):
         store.publish(MODEL, None, lambda _: {"sub/model.tflite": b""}, key=key, created=NOON)
     assert store.versions(MODEL) == ()
+
+
+def test_publishers_at_the_same_time_get_different_numbers(store: VersionStore, key: SigningKey, trust: Trust) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        manifests = list(pool.map(lambda _: store.publish(MODEL, None, render, key=key, created=NOON), range(24)))
+    assert sorted(int(manifest.version) for manifest in manifests) == list(range(1, 25))
+    for version in store.versions(MODEL):
+        assert store.verify(MODEL, version, trust).manifest in manifests
