@@ -1,0 +1,37 @@
+"""decide: one turn's observation → the journal entries that follow from it. Pure; the controller records, then acts."""
+
+from dataclasses import replace
+
+from registry.domain.guarding import watch
+from registry.domain.journal import Draft, Kind
+from registry.domain.requests import answer
+from registry.domain.rollout import advance
+from registry.domain.turn import CONTROLLER, Decision, Turn
+
+
+def decide(turn: Turn) -> Decision:
+    """Newly found versions first, then a request to go back, then what is in progress, then the oldest request."""
+    memory = replace(turn.memory, last_turn=turn.now)
+    published = tuple(
+        Draft(Kind.PUBLISHED, CONTROLLER, {"version": version, "digest": digest})
+        for version, digest in turn.found.items()
+        if version not in turn.state.versions
+    )
+    if published:
+        return Decision(published, memory)
+    for request in turn.state.requests:
+        if request.action == "rollback":
+            return Decision(answer(turn, request), memory)
+    decision = _progress(turn)
+    if decision.drafts or not turn.state.requests:
+        return replace(decision, memory=replace(decision.memory, last_turn=turn.now))
+    drafts = answer(turn, turn.state.requests[0])
+    return Decision(drafts, replace(decision.memory, last_turn=turn.now))
+
+
+def _progress(turn: Turn) -> Decision:
+    if turn.state.rollout is not None:
+        return advance(turn, turn.state.rollout)
+    if turn.state.guarding is not None:
+        return watch(turn, turn.state.guarding)
+    return Decision((), turn.memory)

@@ -1,0 +1,202 @@
+"""The fold that turns a journal into a state, entry by entry.
+
+Each kind of entry has one function here, and the fields of `data` it reads are named in its docstring. A kind without a
+function changes no state.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from registry.domain.errors import JournalDamaged, NotFound
+from registry.domain.journal import Entry, Kind
+from registry.domain.judge import StartMixture, parse_evidence
+from registry.domain.plan import parse_plan
+from registry.domain.stages import TRANSITIONS, Stage
+from registry.domain.state import Guarding, Request, Rollout, State, VersionState
+from registry.domain.version import Model, Version
+
+
+def fold(model: Model, entries: Iterable[Entry], *, state: State | None = None) -> State:
+    """The state after `entries`, beginning with `state` (an empty model by default). Raises JournalDamaged."""
+    state = state or State(model)
+    for entry in entries:
+        step = _FOLDS.get(entry.kind)
+        if step is not None:
+            try:
+                state = step(state, entry)
+            except (KeyError, TypeError, ValueError, NotFound) as error:
+                raise JournalDamaged(
+                    f"journal entry {entry.sequence} ({entry.kind}): {error!s} is wrong there"
+                ) from error
+        state = replace(state, head=entry.anchor, time=entry.time)
+    return state
+
+
+def _move(state: State, version: Version, stage: Stage) -> State:
+    """Put a version into a stage, along TRANSITIONS."""
+    current = state.version(version)
+    if current.stage is stage:
+        return state
+    if stage not in TRANSITIONS[current.stage]:
+        raise JournalDamaged(
+            f"version {version}: the journal moves it from {current.stage} to {stage}, which no rule allows"
+        )
+    versions = {**state.versions, version: replace(current, stage=stage)}
+    staging = None if state.staging == version else state.staging
+    return replace(state, versions=MappingProxyType(versions), staging=staging)
+
+
+def _published(state: State, entry: Entry) -> State:
+    """version, digest."""
+    version = Version(entry.data["version"])
+    if version in state.versions:
+        raise JournalDamaged(f"version {version} is published twice")
+    added = VersionState(version, entry.data["digest"], Stage.DEVELOPMENT, entry.sequence, entry.time)
+    return replace(state, versions=MappingProxyType({**state.versions, version: added}))
+
+
+def _requested(state: State, entry: Entry) -> State:
+    """id, action; for a promotion: version, to, sourceStage; reason, requestedBy."""
+    data = entry.data
+    version = Version(data["version"]) if data.get("version") else None
+    request = Request(
+        id=data["id"],
+        action=data["action"],
+        version=version,
+        to=data.get("to", ""),
+        source_stage=data.get("sourceStage"),
+        reason=data.get("reason", ""),
+        by=data["requestedBy"],
+        time=entry.time,
+    )
+    return replace(state, requests=(*state.requests, request))
+
+
+def _answered(state: State, entry: Entry) -> State:
+    """request: the id of a request, which is no longer waiting."""
+    waiting = tuple(request for request in state.requests if request.id != entry.data.get("request"))
+    return replace(state, requests=waiting)
+
+
+def _staged(state: State, entry: Entry) -> State:
+    """version; request when no rollout follows. The version that was in staging goes back to development."""
+    version = Version(entry.data["version"])
+    if state.staging is not None and state.staging != version:
+        state = _move(state, state.staging, Stage.DEVELOPMENT)
+    return _answered(replace(_move(state, version, Stage.STAGING), staging=version), entry)
+
+
+def _started(state: State, entry: Entry) -> State:
+    """request, requestedBy, version, base, plan, policy (text and sha256)."""
+    if state.rollout is not None:
+        raise JournalDamaged(f"rollout of {state.rollout.version} is in progress")
+    rollout = Rollout(
+        request=entry.data["request"],
+        by=entry.data["requestedBy"],
+        version=state.version(Version(entry.data["version"])).version,
+        base=state.production,
+        plan=parse_plan(entry.data["plan"]),
+        started=entry.time,
+    )
+    return _answered(replace(state, rollout=rollout), entry)
+
+
+def _running(state: State) -> Rollout:
+    if state.rollout is None:
+        raise JournalDamaged("no rollout is in progress")
+    return state.rollout
+
+
+def _stepped(state: State, entry: Entry) -> State:
+    """step (index), weight; evidence as it goes on."""
+    rollout, step = _running(state), entry.data["step"]
+    evidence = rollout.evidence if step == rollout.step else rollout.evidence.next_step()
+    stepped = replace(rollout, step=step, stepped=entry.time, withheld=False, evidence=evidence, verdict=None)
+    return replace(state, rollout=stepped)
+
+
+def _withheld(state: State, entry: Entry) -> State:  # noqa: ARG001 - all folds have one signature
+    return replace(state, rollout=replace(_running(state), withheld=True))
+
+
+def _evidence(state: State, entry: Entry) -> State:
+    """errors: `Evidence.document` in a rollout; guard: {windows, logs, good, bad} in a rollback window."""
+    if "errors" in entry.data:
+        return replace(state, rollout=replace(_running(state), evidence=parse_evidence(entry.data["errors"])))
+    if state.guarding is None:
+        raise JournalDamaged("no rollback window is open")
+    seen = entry.data["guard"]
+    guarding = replace(
+        state.guarding,
+        mixture=StartMixture(seen["windows"], tuple(seen["logs"])),
+        good=seen["good"],
+        bad=seen["bad"],
+    )
+    return replace(state, guarding=guarding)
+
+
+def _verdict(state: State, entry: Entry) -> State:
+    """verdict, reason; closed when it ends the rollback window (numbers and message are for people)."""
+    verdict = (entry.data["verdict"], entry.data["reason"])
+    if entry.data.get("closed"):
+        return replace(state, guarding=None)
+    if state.rollout is not None:
+        return replace(state, rollout=replace(state.rollout, verdict=verdict))
+    if state.guarding is not None:
+        return replace(state, guarding=replace(state.guarding, verdict=verdict))
+    return state
+
+
+def _promoted(state: State, entry: Entry) -> State:
+    """version. Production changes here; the old version is archived and stays at weight 0 for the rollback window."""
+    rollout, old = _running(state), state.production
+    if rollout.version != entry.data["version"]:
+        raise JournalDamaged(f"the rollout is of {rollout.version}, not of {entry.data['version']}")
+    if old is not None:
+        state = _move(state, old, Stage.ARCHIVED)
+    state = _move(state, rollout.version, Stage.PRODUCTION)
+    guarding = Guarding(rollout.version, old, rollout.plan, entry.time)
+    return replace(state, production=rollout.version, previous=old, rollout=None, guarding=guarding)
+
+
+def _rolled_back(state: State, entry: Entry) -> State:
+    """version (the one that goes), to (the one that serves now, or null); request when one asked for it."""
+    state, version = _answered(state, entry), Version(entry.data["version"])
+    if state.rollout is not None:
+        return replace(_move(state, version, Stage.ARCHIVED), rollout=None)
+    old = Version(entry.data["to"])
+    state = _move(_move(state, version, Stage.ARCHIVED), old, Stage.PRODUCTION)
+    return replace(state, production=old, previous=version, guarding=None)
+
+
+def _withdrawn(state: State, entry: Entry) -> State:
+    """version; request when one asked for it. No blame: a version in staging is in development again."""
+    state = _answered(state, entry)
+    version = _running(state).version
+    if state.version(version).stage is Stage.STAGING:
+        state = _move(state, version, Stage.DEVELOPMENT)
+    return replace(state, rollout=None)
+
+
+def _archived(state: State, entry: Entry) -> State:
+    """version; request when one asked for it."""
+    return _answered(_move(state, Version(entry.data["version"]), Stage.ARCHIVED), entry)
+
+
+_FOLDS: Mapping[Kind, Callable[[State, Entry], State]] = {
+    Kind.PUBLISHED: _published,
+    Kind.REQUESTED: _requested,
+    Kind.REFUSED: _answered,
+    Kind.STAGED: _staged,
+    Kind.STARTED: _started,
+    Kind.STEPPED: _stepped,
+    Kind.WITHHELD: _withheld,
+    Kind.EVIDENCE: _evidence,
+    Kind.VERDICT: _verdict,
+    Kind.PROMOTED: _promoted,
+    Kind.ROLLED_BACK: _rolled_back,
+    Kind.ABORTED: _withdrawn,
+    Kind.EXPIRED: _withdrawn,
+    Kind.ARCHIVED: _archived,
+}

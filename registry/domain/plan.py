@@ -1,0 +1,79 @@
+"""The numbers a rollout keeps from its first entry on: later edits of the policy affect later rollouts only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """One judged step: percent of live requests, and the seconds it lasts at least."""
+
+    weight: int
+    soak: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The numbers of the policy that a rollout keeps from its first entry on. Seconds and fractions.
+
+    signals: how many signals may roll back (m). margins: (up to this weight, rate ratio), ascending.
+    """
+
+    steps: tuple[StepPlan, ...]
+    margins: tuple[tuple[int, float], ...]
+    alpha: float
+    beta: float
+    floor: float
+    signals: int
+    warmup: float
+    deadline: float
+    rollback_window: float
+    min_replicas: int
+
+    def margin(self, weight: int) -> float:
+        """The rate ratio that is unacceptable at a step of this weight."""
+        for up_to, ratio in self.margins:
+            if weight <= up_to:
+                return ratio
+        return self.margins[-1][1]
+
+    @property
+    def rollback_bound(self) -> float:
+        """E at which a signal rolls back: 2m/α; one half of α is the rollout's, the other the guard's."""
+        return 2 * self.signals / self.alpha
+
+    @property
+    def advance_bound(self) -> float:
+        """A at which a step is passed: 1/β_k with β_k = β ÷ judged steps."""
+        return len(self.steps) / self.beta
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "steps": [{"weight": step.weight, "soak": step.soak} for step in self.steps],
+            "margins": [{"upTo": up_to, "ratio": ratio} for up_to, ratio in self.margins],
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "floor": self.floor,
+            "signals": self.signals,
+            "warmup": self.warmup,
+            "deadline": self.deadline,
+            "rollbackWindow": self.rollback_window,
+            "minReplicas": self.min_replicas,
+        }
+
+
+def parse_plan(document: Mapping[str, Any]) -> Plan:
+    """Inverse of `Plan.document`."""
+    return Plan(
+        steps=tuple(StepPlan(step["weight"], step["soak"]) for step in document["steps"]),
+        margins=tuple((margin["upTo"], margin["ratio"]) for margin in document["margins"]),
+        alpha=document["alpha"],
+        beta=document["beta"],
+        floor=document["floor"],
+        signals=document["signals"],
+        warmup=document["warmup"],
+        deadline=document["deadline"],
+        rollback_window=document["rollbackWindow"],
+        min_replicas=document["minReplicas"],
+    )

@@ -1,0 +1,165 @@
+"""What a rollout in progress needs next: wait, step, withhold, promote, roll back or expire.
+
+Pure: the state the journal tells, what was seen, and the time go in; drafts and memory come out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from registry.domain.journal import Draft, Kind
+from registry.domain.judge import Window
+from registry.domain.observation import Observation, ObservedRevision
+from registry.domain.state import Rollout, State, release
+from registry.domain.turn import CONTROLLER, EVIDENCE_EVERY, SETTLING, Decision, Memory, Turn
+from registry.domain.verdict import Outcome, Verdict, judge_step
+from registry.domain.version import Version
+from registry.domain.windows import read
+
+CRASH_LOOP = 5
+"""So many restarts of a canary within one rollout are a crash loop."""
+
+NO_ENDPOINT = timedelta(seconds=60)
+"""A revision without a ready endpoint for so long is harmful whatever its counters say."""
+
+
+def advance(turn: Turn, rollout: Rollout) -> Decision:
+    """The next entries of a rollout in progress."""
+    memory = _memory(turn, rollout)
+    canary = turn.observation.revisions.get(rollout.version)
+    fault = absolute_fault(turn, rollout.version, canary, waiting=rollout.step < 0)
+    if fault is not None:
+        return Decision((_rolled_back(rollout, fault, {}),), memory)
+    if (turn.now - rollout.started).total_seconds() > rollout.plan.deadline:
+        return Decision((_expired(rollout),), memory)
+    ready = canary is not None and canary.ready and canary.digest == turn.state.version(rollout.version).digest
+    if rollout.step < 0 or rollout.withheld:
+        return Decision((_go_on(rollout),) if ready else (), memory)
+    if canary is None or not canary.ready:
+        reason = "the canary has no ready endpoint"
+        withheld = Draft(Kind.WITHHELD, CONTROLLER, {"version": rollout.version, "weight": 0, "reason": reason})
+        return Decision((withheld,), memory)
+    return _judge(turn, rollout, memory)
+
+
+def _memory(turn: Turn, rollout: Rollout) -> Memory:
+    """The memory of this rollout at this step, from the journal when it is not at hand."""
+    subject = ("rollout", rollout.request, str(rollout.step), str(rollout.withheld))
+    if turn.memory.subject == subject:
+        return turn.memory
+    before = turn.memory
+    if before.subject[:3] == subject[:3]:
+        return replace(before, subject=subject, segment=None)
+    return Memory(subject, evidence=rollout.evidence, recorded=turn.now, last_turn=before.last_turn)
+
+
+def absolute_fault(turn: Turn, version: Version, revision: ObservedRevision | None, *, waiting: bool) -> str | None:
+    """A fault that ends it at once, outside of α: wrong digest, crash loop, no ready endpoint for 60 s."""
+    if revision is None:
+        return None
+    wanted = turn.state.version(version).digest
+    if revision.digest is not None and revision.digest != wanted:
+        return f"serves digest {revision.digest[:12]}, recorded is {wanted[:12]}"
+    if not revision.ready and revision.restarts >= CRASH_LOOP:
+        return f"crash loop: {revision.restarts} restarts"
+    unready = revision.unready_since
+    if not waiting and unready is not None and turn.now - unready > NO_ENDPOINT:
+        return f"no ready endpoint for {(turn.now - unready).total_seconds():.0f} s"
+    return None
+
+
+def _go_on(rollout: Rollout) -> Draft:
+    """The canary is ready: give it (back) its weight; without steps it is promoted."""
+    if not rollout.plan.steps or rollout.base is None:
+        reason = "first version" if rollout.base is None else "rollback to a version that was in production"
+        return _promoted(rollout, reason, {})
+    return _stepped(rollout, max(rollout.step, 0))
+
+
+def _judge(turn: Turn, rollout: Rollout, memory: Memory) -> Decision:
+    if rollout.base is None:
+        raise ValueError(f"rollout of {rollout.version} has steps and nothing to compare with")
+    step = rollout.plan.steps[rollout.step]
+    if not settled(turn.state, turn.observation, turn.now) or turn.jumped:
+        return Decision((), replace(memory, segment=None))
+    reading = read(memory.segment, turn.observation.counters, (rollout.version, rollout.base))
+    evidence = memory.evidence
+    if reading.window is not None:
+        canary, stable = reading.window[rollout.version], reading.window[rollout.base]
+        window = Window(canary.exposure, canary.bad, stable.exposure, stable.bad)
+        margin = rollout.plan.margin(step.weight)
+        evidence = evidence.add(window, margin=margin, floor=rollout.plan.floor)
+    memory = replace(memory, segment=reading.segment, evidence=evidence)
+    soaked = rollout.stepped is not None and (turn.now - rollout.stepped).total_seconds() >= step.soak
+    verdict = judge_step(
+        evidence,
+        rollout.plan,
+        weight=step.weight,
+        soaked=soaked and reading.window is not None,
+        problem=reading.problem,
+    )
+    return _conclude(turn, rollout, memory, verdict)
+
+
+def settled(state: State, observation: Observation, now: datetime) -> bool:
+    """Whether the proxy has applied the wanted weights for long enough that answers belong to them."""
+    route = observation.route
+    if route is None or now - route.since < SETTLING:
+        return False
+    wanted = {version: weight for version, weight in release(state).weights.items() if weight}
+    return {version: weight for version, weight in route.weights.items() if weight} == wanted
+
+
+def _conclude(turn: Turn, rollout: Rollout, memory: Memory, verdict: Verdict) -> Decision:
+    """The entries that a verdict brings with it."""
+    ends = verdict.outcome in (Outcome.PROMOTE, Outcome.ROLLBACK)
+    news = verdict.key != rollout.verdict
+    due = memory.recorded is None or turn.now - memory.recorded >= EVIDENCE_EVERY
+    drafts = []
+    if ends or news or due:
+        data = {"step": rollout.step, "errors": memory.evidence.document()}
+        drafts.append(Draft(Kind.EVIDENCE, CONTROLLER, data))
+        memory = replace(memory, recorded=turn.now)
+    if ends or news:
+        drafts.append(verdict_draft(verdict, version=rollout.version))
+    if verdict.outcome is Outcome.ROLLBACK:
+        drafts.append(_rolled_back(rollout, f"{verdict.reason}; {verdict.message}", verdict.numbers))
+    elif verdict.outcome is Outcome.PROMOTE and rollout.step + 1 < len(rollout.plan.steps):
+        drafts.append(_stepped(rollout, rollout.step + 1))
+    elif verdict.outcome is Outcome.PROMOTE:
+        drafts.append(_promoted(rollout, f"{verdict.reason}; {verdict.message}", verdict.numbers))
+    return Decision(tuple(drafts), memory)
+
+
+def verdict_draft(verdict: Verdict, *, version: Version, closed: bool = False) -> Draft:
+    """The `verdict` entry. closed: it ends the rollback window."""
+    data = {
+        "version": version,
+        "verdict": verdict.outcome.value,
+        "reason": verdict.reason,
+        "message": verdict.message,
+        "numbers": dict(verdict.numbers),
+    }
+    return Draft(Kind.VERDICT, CONTROLLER, {**data, "closed": True} if closed else data)
+
+
+def _stepped(rollout: Rollout, step: int) -> Draft:
+    weight = rollout.plan.steps[step].weight
+    data = {"version": rollout.version, "step": step, "weight": weight, "pods": rollout.plan.min_replicas}
+    return Draft(Kind.STEPPED, CONTROLLER, data)
+
+
+def _promoted(rollout: Rollout, reason: str, numbers: Mapping[str, Any]) -> Draft:
+    data = {"version": rollout.version, "from": rollout.base, "reason": reason, "numbers": dict(numbers)}
+    return Draft(Kind.PROMOTED, CONTROLLER, data)
+
+
+def _rolled_back(rollout: Rollout, reason: str, numbers: Mapping[str, Any]) -> Draft:
+    data = {"version": rollout.version, "to": rollout.base, "reason": reason, "numbers": dict(numbers)}
+    return Draft(Kind.ROLLED_BACK, CONTROLLER, data)
+
+
+def _expired(rollout: Rollout) -> Draft:
+    reason = f"undecided after {rollout.plan.deadline:g} s"
+    return Draft(Kind.EXPIRED, CONTROLLER, {"version": rollout.version, "to": rollout.base, "reason": reason})

@@ -1,0 +1,136 @@
+"""The state of one model as its journal tells it (`fold.py` makes it), and the release that follows from it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+
+from registry.domain.errors import NotFound
+from registry.domain.journal import NO_ANCHOR, Anchor
+from registry.domain.judge import Evidence, StartMixture
+from registry.domain.plan import Plan
+from registry.domain.release import Release, RevisionRelease
+from registry.domain.stages import Stage
+from registry.domain.version import Model, Version
+
+
+@dataclass(frozen=True)
+class VersionState:
+    """A version that exists. sequence: its `published` entry; versions are ordered by it."""
+
+    version: Version
+    digest: str
+    stage: Stage
+    sequence: int
+    published: datetime
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked and is not answered yet. to: `staging` or `production` for a promotion, else empty."""
+
+    id: str
+    action: str
+    version: Version | None
+    to: str
+    source_stage: str | None
+    reason: str
+    by: str
+    time: datetime
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A promotion to production in progress. base: what production is compared with, None for the first one.
+
+    step: index into plan.steps, -1 until the canary is ready. withheld: the canary has weight 0 for lack of endpoints.
+    verdict: kind and reason of the last recorded verdict.
+    """
+
+    request: str
+    by: str
+    version: Version
+    base: Version | None
+    plan: Plan
+    started: datetime
+    step: int = -1
+    stepped: datetime | None = None
+    withheld: bool = False
+    evidence: Evidence = field(default_factory=Evidence)
+    verdict: tuple[str, str] | None = None
+
+    @property
+    def weight(self) -> int:
+        """Percent of live requests the canary shall get now."""
+        return 0 if self.step < 0 or self.withheld else self.plan.steps[self.step].weight
+
+
+@dataclass(frozen=True)
+class Guarding:
+    """The rollback window after a promotion: `previous` still runs at weight 0."""
+
+    version: Version
+    previous: Version | None
+    plan: Plan
+    since: datetime
+    mixture: StartMixture = field(default_factory=StartMixture)
+    good: int = 0
+    bad: int = 0
+    verdict: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """A model as its journal tells it."""
+
+    model: Model
+    versions: Mapping[Version, VersionState] = field(default_factory=lambda: MappingProxyType({}))
+    production: Version | None = None
+    staging: Version | None = None
+    previous: Version | None = None
+    requests: tuple[Request, ...] = ()
+    rollout: Rollout | None = None
+    guarding: Guarding | None = None
+    head: Anchor = NO_ANCHOR
+    time: datetime | None = None
+
+    def version(self, version: Version) -> VersionState:
+        """The version's state; raises NotFound."""
+        if version not in self.versions:
+            known = ", ".join(self.versions) or "none"
+            raise NotFound(f"{self.model} has no version {version}; published are: {known}")
+        return self.versions[version]
+
+
+def release(state: State) -> Release:
+    """What the substrate shall be now."""
+
+    def revision(version: Version, weight: int, replicas: int) -> RevisionRelease:
+        return RevisionRelease(version, state.version(version).digest, weight, replicas)
+
+    rollout, guarding = state.rollout, state.guarding
+    plan = rollout.plan if rollout else guarding.plan if guarding else None
+    pods = plan.min_replicas if plan else 1
+    stable = revision(state.production, 100, pods) if state.production else None
+    canaries: tuple[RevisionRelease, ...] = ()
+    if rollout is not None and stable is None:
+        stable = revision(rollout.version, 0, pods)
+    elif rollout is not None and stable is not None:
+        stable = replace(stable, weight=100 - rollout.weight)
+        canaries = (revision(rollout.version, rollout.weight, canary_replicas(pods, rollout.weight)),)
+    elif guarding is not None and guarding.previous is not None:
+        canaries = (revision(guarding.previous, 0, pods),)
+    staged = state.staging if rollout is None or rollout.version != state.staging else None
+    return Release(
+        model=state.model,
+        stable=stable,
+        canaries=canaries,
+        staging=revision(staged, 0, 1) if staged else None,
+        anchor=state.head,
+    )
+
+
+def canary_replicas(stable: int, weight: int) -> int:
+    """Pods of a canary at `weight` percent beside `stable` pods: equal load per pod, at least one, at most `stable`."""
+    return stable if weight >= 50 else max(1, math.ceil(stable * weight / (100 - weight)))
