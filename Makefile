@@ -29,8 +29,8 @@ install: $(READY) ## Make .venv with the locked packages and this project; again
 $(READY): requirements/dev.txt pyproject.toml | $(BIN)/python
 	@echo "Installing the locked packages into $(VENV) (pip: about 3 minutes the first time)"
 	@if command -v uv >/dev/null; then \
-	  uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/dev.txt && \
-	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
+	  uv pip install --no-config --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/dev.txt && \
+	  uv pip install --no-config --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
 	else \
 	  { $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; } && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt && \
