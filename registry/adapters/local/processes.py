@@ -32,8 +32,8 @@ _log = logging.getLogger(__name__)
 
 def backoff(failures: int) -> timedelta:
     """The pause before the next start after this many failures in a row: 0.2 s, 0.4 s … 10 s."""
-    doublings = min(max(failures, 1) - 1, 10)
-    return min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE)
+    pause: timedelta = FIRST_PAUSE * 2 ** (min(max(failures, 1), 10) - 1)
+    return min(pause, LONGEST_PAUSE)
 
 
 def next_failures(failures: int, *, up: timedelta) -> int:

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def die_with_parent(parent: int) -> None:
-    """Ask the kernel for SIGKILL at the parent's end; the wish survives exec. Ends at once if the parent ended before."""
+    """Ask the kernel for SIGKILL at the parent's end; the wish survives exec. Ends at once if that came before."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
         raise OSError(ctypes.get_errno(), "prctl refused")
     if os.getppid() != parent:

@@ -1,4 +1,4 @@
-"""InferenceServices and ServingRuntimes as processes to run: what a KServe controller reads from them, for one machine."""
+"""InferenceServices and ServingRuntimes as processes: what a KServe controller reads from them, for one machine."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
