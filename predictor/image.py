@@ -1,0 +1,185 @@
+"""Bytes of an image file → pixels of one size: the one place where that happens, for serving and for training.
+
+What is trained is what is served because both call `decode`. JPEG goes through simplejpeg, several times faster than
+Pillow and with the same pixels; PNG, WEBP, BMP, GIF and JPEGs in CMYK go through Pillow. Nothing is decoded before the
+size that its header declares is known to be small enough.
+"""
+
+import math
+from collections.abc import Callable
+from io import BytesIO
+from typing import Literal, cast
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from predictor.errors import InvalidImage
+
+Pixels = NDArray[np.uint8]
+Format = Literal["PNG", "JPEG", "WEBP", "BMP", "GIF"]
+
+MAX_PIXELS = 16_000_000  # declared; 48 MB as RGB
+# A progressive JPEG may send every pixel again and again: each scan counts as work like a picture of its own.
+MAX_SCANS_AT_MAX_PIXELS = 10
+PADDING = 128  # mid-grey beside an image that is not as wide or high as the input
+# Antialiased when shrinking, smooth when enlarging; half the cost of bicubic and no ringing at edges.
+FILTER = Image.Resampling.BILINEAR
+# Shrinking by more than 2 × 2 first averages whole blocks, which keeps photographs cheap.
+REDUCING_GAP = 2.0
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SAME_SIDES = (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM)
+_READERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+}
+
+
+def decode(content: bytes, *, width: int, height: int, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """The image as uint8 RGB of shape (height, width, 3), whatever the file's size, mode and format.
+
+    The aspect is kept: the image is scaled to fit and centred on mid-grey. The EXIF orientation is applied,
+    transparency lies on white, 16-bit grey keeps its upper 8 bits, of an animation the first frame counts.
+    Raises InvalidImage when the bytes are no whole PNG, JPEG, WEBP, BMP or GIF of at most `max_pixels` pixels.
+    """
+    if sniff(content) == "JPEG":
+        return _decode_jpeg(content, width=width, height=height, max_pixels=max_pixels)
+    return _fit(_load(_open(content, max_pixels=max_pixels)), width=width, height=height)
+
+
+def header(content: bytes) -> tuple[Format, int, int]:
+    """Format, width and height as the file declares them, without decoding; raises InvalidImage."""
+    image = _open(content, max_pixels=None)
+    return cast(Format, image.format), image.width, image.height
+
+
+def sniff(content: bytes) -> Format:
+    """The format by the file's first bytes; raises InvalidImage for anything but the five."""
+    if content.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "WEBP"
+    if content.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if content.startswith(b"BM"):
+        return "BMP"
+    found = f"{len(content)} bytes that begin with {content[:4].hex(' ')}" if content else "no bytes"
+    raise InvalidImage(f"found {found}, wanted a PNG, JPEG, WEBP, BMP or GIF file")
+
+
+def _decode_jpeg(content: bytes, *, width: int, height: int, max_pixels: int) -> Pixels:
+    try:
+        rows, columns, colours, _ = simplejpeg.decode_jpeg_header(content)
+    except ValueError:
+        raise _damaged("JPEG", content) from None
+    _check_size("JPEG", columns, rows, max_pixels)
+    _check_scans(content, columns, rows, max_pixels)
+    if colours in ("CMYK", "YCCK"):
+        return _fit(_load(_open(content, max_pixels=max_pixels)), width=width, height=height)
+    turn = _TURNS.get(_orientation(content)) if b"Exif\x00\x00" in content else None
+    wide, high = (width, height) if turn is None or turn in _SAME_SIDES else (height, width)
+    wide, high = _fitted(columns, rows, wide, high)
+    try:
+        # The inverse DCT itself can halve a picture while it decodes: down to no less than what is needed.
+        pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB", min_width=wide, min_height=high, min_factor=2)
+    except ValueError:
+        raise _damaged("JPEG", content) from None
+    if turn is None and pixels.shape == (height, width, 3):
+        return pixels
+    image = Image.fromarray(pixels)
+    return _fit(image if turn is None else image.transpose(turn), width=width, height=height)
+
+
+def _open(content: bytes, *, max_pixels: int | None) -> Image.Image:
+    """Read the header alone."""
+    name = sniff(content)
+    try:
+        image = _READERS[name](BytesIO(content))
+    except Exception:  # hostile bytes make parsers raise anything from SyntaxError to struct.error
+        raise _damaged(name, content) from None
+    _check_size(name, image.width, image.height, max_pixels)
+    return image
+
+
+def _load(image: Image.Image) -> Image.Image:
+    """Decode the first frame to upright RGB."""
+    name = image.format or "image"
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        image.load()
+        rgb = _rgb(image)
+    except Exception:  # as above
+        raise InvalidImage(
+            f"found a {name} of {image.width} × {image.height} pixels that is damaged or cut off, wanted a whole one"
+        ) from None
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        opaque = image.convert("RGBA")
+        white = Image.new("RGBA", opaque.size, "white")
+        return Image.alpha_composite(white, opaque).convert("RGB")
+    return image.convert("RGB")
+
+
+def _fit(image: Image.Image, *, width: int, height: int) -> Pixels:
+    """Scale into width × height, centred on mid-grey."""
+    size = _fitted(image.width, image.height, width, height)
+    if image.size != size:
+        image = image.resize(size, FILTER, reducing_gap=REDUCING_GAP)
+    if size == (width, height):
+        return np.asarray(image)
+    framed = np.full((height, width, 3), PADDING, np.uint8)
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    framed[top : top + size[1], left : left + size[0]] = np.asarray(image)
+    return framed
+
+
+def _fitted(columns: int, rows: int, width: int, height: int) -> tuple[int, int]:
+    scale = min(width / columns, height / rows)
+    return max(1, round(columns * scale)), max(1, round(rows * scale))
+
+
+def _orientation(content: bytes) -> int:
+    """The EXIF orientation, 1 (upright) when it cannot be read."""
+    try:
+        return int(JpegImagePlugin.JpegImageFile(BytesIO(content)).getexif().get(_ORIENTATION, 1))
+    except Exception:  # a picture with broken metadata is still a picture
+        return 1
+
+
+def _check_size(name: str, width: int, height: int, max_pixels: int | None) -> None:
+    if width < 1 or height < 1 or (max_pixels is not None and width * height > max_pixels):
+        raise InvalidImage(
+            f"found a {name} that declares {width} × {height} pixels, wanted 1 to {max_pixels or MAX_PIXELS} pixels"
+        )
+
+
+def _check_scans(content: bytes, width: int, height: int, max_pixels: int) -> None:
+    scans = content.count(b"\xff\xda")
+    if scans * width * height > MAX_SCANS_AT_MAX_PIXELS * max_pixels:
+        most = math.floor(MAX_SCANS_AT_MAX_PIXELS * max_pixels / (width * height))
+        raise InvalidImage(f"found a JPEG of {width} × {height} pixels in {scans} scans, wanted at most {most} scans")
+
+
+def _damaged(name: str, content: bytes) -> InvalidImage:
+    return InvalidImage(f"found a damaged or cut-off {name} of {len(content)} bytes, wanted a whole one")

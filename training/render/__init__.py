@@ -1,0 +1,1 @@
+"""How one image of a shape comes about: dice → outline → camera → surfaces → strokes → lens."""
