@@ -65,7 +65,7 @@ def _judge(turn: Turn, guarding: Guarding, memory: Memory) -> Decision:
         drafts.append(verdict_draft(verdict, version=guarding.version))
     if back:
         drafts.append(go_back(guarding, f"{verdict.reason}; {verdict.message}", actor=CONTROLLER, request=None))
-    return Decision(tuple(drafts), memory)
+    return Decision(tuple(drafts), memory, verdict)
 
 
 def _evidence(memory: Memory) -> Draft:

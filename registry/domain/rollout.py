@@ -129,7 +129,7 @@ def _conclude(turn: Turn, rollout: Rollout, memory: Memory, verdict: Verdict) ->
         drafts.append(_stepped(rollout, rollout.step + 1))
     elif verdict.outcome is Outcome.PROMOTE:
         drafts.append(_promoted(rollout, f"{verdict.reason}; {verdict.message}", verdict.numbers))
-    return Decision(tuple(drafts), memory)
+    return Decision(tuple(drafts), memory, verdict)
 
 
 def verdict_draft(verdict: Verdict, *, version: Version, closed: bool = False) -> Draft:

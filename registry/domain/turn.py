@@ -10,6 +10,7 @@ from registry.domain.judge import Evidence, StartMixture
 from registry.domain.observation import Observation
 from registry.domain.policy import Policy
 from registry.domain.state import State
+from registry.domain.verdict import Verdict
 from registry.domain.version import Version
 from registry.domain.windows import Segment
 
@@ -67,7 +68,8 @@ class Turn:
 
 @dataclass(frozen=True)
 class Decision:
-    """Entries to record, in order, and what to remember for the next turn."""
+    """Entries to record, in order, and what to remember for the next turn. verdict: what the judge said in this one."""
 
     drafts: tuple[Draft, ...]
     memory: Memory
+    verdict: Verdict | None = None

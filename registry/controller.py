@@ -1,0 +1,209 @@
+"""The controller: observe → decide → record → act, once a second for every model. Only the controller acts.
+
+It may be killed at any instruction: what it knows is in the journal, what it did is on the substrate, and the next one
+goes on from both.
+"""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import FrameType
+
+from registry.adapters.local.substrate import LocalSubstrate
+from registry.adapters.monitoring import Target, scrape
+from registry.adapters.projector import Projector
+from registry.domain.checklist import Candidate
+from registry.domain.decision import decide
+from registry.domain.errors import Conflict, RegistryError
+from registry.domain.fold import fold
+from registry.domain.journal import Draft, Entry, check_anchor
+from registry.domain.observation import Counters, Observation
+from registry.domain.release import Release
+from registry.domain.state import State, release
+from registry.domain.turn import Decision, Memory, Turn
+from registry.domain.version import Model, Version
+from registry.store.candidate import read_candidate
+from registry.store.home import Home
+from registry.store.journal import JournalStore
+from registry.store.policy import load_policy
+from registry.store.view import write_view
+
+TURN = 1.0
+"""Seconds between two turns; a canary that dies has weight 0 one turn later."""
+
+SCRAPE = 1.5
+"""Seconds all scrapes of a turn may take together."""
+
+_log = logging.getLogger(__name__)
+
+
+def clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Watched:
+    """One model between two turns."""
+
+    journal: JournalStore
+    state: State
+    memory: Memory = field(default_factory=Memory)
+    refused: dict[Version, tuple[int, str]] = field(default_factory=dict)
+    problem: str | None = None
+
+
+@dataclass
+class Controller:
+    """Turns over all models of an installation."""
+
+    home: Home
+    substrate: LocalSubstrate
+    projector: Projector | None = None
+    now: Callable[[], datetime] = clock
+    _watched: dict[Model, Watched] = field(default_factory=dict)
+
+    def turn(self) -> bool:
+        """One turn of every model; True when something was recorded, so that another one is due at once."""
+        for model in self._models():
+            if model not in self._watched:
+                self._watched[model] = Watched(self.home.journal_of(model), State(model))
+        recorded = False
+        releases: list[Release] = []
+        for watched in self._watched.values():
+            try:
+                recorded |= self._turn(watched)
+                releases.append(release(watched.state))
+                watched.problem = None
+            except Conflict:
+                recorded = True  # somebody filed a request meanwhile: decide again
+            except RegistryError as error:
+                self._complain(watched, str(error))
+        self.substrate.apply(releases, self.now())
+        return recorded
+
+    def _models(self) -> tuple[Model, ...]:
+        journals = self.home.journal.iterdir() if self.home.journal.exists() else ()
+        return tuple(
+            sorted({*self.home.versions().models(), *(Model(path.name) for path in journals if path.is_dir())})
+        )
+
+    def _turn(self, watched: Watched) -> bool:
+        entries = watched.journal.read()
+        watched.state = fold(watched.state.model, entries[watched.state.head.sequence :], state=watched.state)
+        now = self.now()
+        turn = self._observe(watched, entries, now)
+        decision = decide(turn)
+        self._record(watched, decision, entries, now)
+        self._show(watched, turn, decision)
+        if self.projector is not None:
+            self.projector.project(watched.state, now)
+        return bool(decision.drafts)
+
+    def _observe(self, watched: Watched, entries: Sequence[Entry], now: datetime) -> Turn:
+        """Everything this turn decides on. Raises JournalDamaged when the journal is not the one acted upon."""
+        state = watched.state
+        revisions, route = self.substrate.observe(state.model, now)
+        if route is not None and route.anchor is not None:
+            check_anchor(entries, route.anchor)
+        observation = Observation(revisions=revisions, route=route, counters=self._counters(state))
+        return Turn(
+            state=state,
+            observation=observation,
+            now=now,
+            policy=load_policy(self.home.policy),
+            memory=watched.memory,
+            found=self._found(watched),
+            candidates=self._candidates(state),
+        )
+
+    def _counters(self, state: State) -> Mapping[Version, Counters]:
+        """Counters of the revisions under judgement; who did not answer is not in it."""
+        rollout, guarding = state.rollout, state.guarding
+        judged = {rollout.version, rollout.base} if rollout and rollout.step >= 0 else set()
+        judged |= {guarding.version} if guarding else set()
+        targets = [
+            Target(state.model, version, f"{endpoint.url}/metrics")
+            for version, endpoint in self.substrate.endpoints(state.model).items()
+            if version in judged
+        ]
+        if not targets:
+            return {}
+        counters, reasons = scrape(targets, self.substrate.gateway.proxy.url, timeout=SCRAPE)
+        for version, reason in reasons.items():
+            _log.info("scrape.missing model=%s version=%s reason=%s", state.model, version, reason)
+        return counters
+
+    def _found(self, watched: Watched) -> Mapping[Version, str]:
+        """Versions in the store that the journal does not know and that verify, oldest first."""
+        model, store = watched.state.model, self.home.versions()
+        new = [version for version in store.versions(model) if version not in watched.state.versions]
+        if not new:
+            return {}
+        trust, found = self.home.trust(), []
+        for version in new:
+            changed = store.directory(model, version).stat().st_mtime_ns
+            if watched.refused.get(version, (0, ""))[0] == changed:
+                continue
+            try:
+                verified = store.verify(model, version, trust)
+                found.append((verified.manifest.created, version, verified.digest))
+            except RegistryError as error:
+                watched.refused[version] = (changed, str(error))
+                _log.error("version.refused model=%s version=%s reason=%s", model, version, error)
+        return {version: digest for _, version, digest in sorted(found)}
+
+    def _candidates(self, state: State) -> Mapping[Version, Candidate]:
+        """What the checklist reads, when a request waits for it."""
+        asked = {request.version for request in state.requests} | {state.production, state.previous}
+        if not state.requests:
+            return {}
+        store, trust = self.home.versions(), self.home.trust()
+        return {
+            version: read_candidate(store, trust, state.model, version)
+            for version in asked
+            if version is not None and version in state.versions
+        }
+
+    def _record(self, watched: Watched, decision: Decision, entries: Sequence[Entry], now: datetime) -> None:
+        """Append what was decided. On Conflict nothing of this turn is remembered, so that it is decided again."""
+        if decision.drafts:
+            recorded = watched.journal.append(decision.drafts, head=entries[-1] if entries else None, now=now)
+            for entry in recorded:
+                _log.info("journal.%s model=%s %s", entry.kind, watched.state.model, _line(entry))
+            watched.state = fold(watched.state.model, watched.journal.read()[len(entries) :], state=watched.state)
+        watched.memory = decision.memory
+
+    def _show(self, watched: Watched, turn: Turn, decision: Decision) -> None:
+        write_view(self.home, watched.state, turn.observation, decision.verdict, now=turn.now)
+
+    def _complain(self, watched: Watched, problem: str) -> None:
+        """Say once what keeps a model from being acted upon."""
+        if watched.problem != problem:
+            watched.problem = problem
+            _log.error("model.stopped model=%s reason=%s", watched.state.model, problem)
+            write_view(self.home, watched.state, Observation(), None, now=self.now(), problem=problem)
+
+
+def _line(entry: Entry | Draft) -> str:
+    """The fields of an entry that fit a line."""
+    shown = {key: value for key, value in entry.data.items() if isinstance(value, str | int) and value != ""}
+    return " ".join(f"{key}={value!r}" for key, value in shown.items())
+
+
+def run(controller: Controller) -> None:
+    """Turn until SIGTERM or SIGINT. A turn that fails for a reason outside of the registry ends the process."""
+    stop = threading.Event()
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        _log.info("controller.stopping signal=%s", number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    while not stop.is_set():
+        if not controller.turn():
+            stop.wait(TURN)
