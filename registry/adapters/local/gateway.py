@@ -25,7 +25,7 @@ from registry.domain.version import Model
 from registry.store import durable
 
 _OPTIONS = {"public": "--port", "pinned": "--pinned-port", "admin": "--admin-port"}
-_HANDOVER = 3.0
+HANDOVER = 3.0
 """Seconds in which the ports of an Envoy that was just killed become free."""
 
 _START = 15.0
@@ -37,18 +37,19 @@ _LOOK = 0.02
 class Gateway:
     """One Envoy, supervised. `directory` keeps its files and the anchors, which outlive it."""
 
-    def __init__(self, *, directory: Path, logs: Path, ports: Ports) -> None:
+    def __init__(self, *, directory: Path, logs: Path, ports: Ports, handover: float = HANDOVER) -> None:
         self.directory = directory
         self.ports = ports
         self.proxy = Proxy(ports.admin)
         self.child = Child("envoy", self._command, logs=logs)
+        self._handover = handover
 
     def start(self, now: datetime) -> None:
         """Listen, with no routes yet. Raises Unreachable when a port is taken or Envoy does not come up."""
         durable.make_directory(self.directory)
         durable.clear_asides(self.directory)
         for name, port in vars(self.ports).items():
-            _await_free(name, port)
+            _await_free(name, port, self._handover)
         self._replace("bootstrap.json", canonical_bytes(envoy.bootstrap(self.ports, self.directory)))
         self.write_clusters(())
         self.write_routes(live={}, pinned={})
@@ -127,8 +128,8 @@ def envoy_binary() -> Path:
     return Path(found)
 
 
-def _await_free(name: str, port: int) -> None:
-    end = time.monotonic() + _HANDOVER
+def _await_free(name: str, port: int, handover: float) -> None:
+    end = time.monotonic() + handover
     while not is_free(port):
         if time.monotonic() > end:
             raise Unreachable(

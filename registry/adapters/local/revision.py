@@ -71,7 +71,7 @@ class RevisionProcess:
         )
 
     def probe(self, now: datetime) -> None:
-        """Ask readiness and digest. A busy process may be silent `PATIENCE` times; a refused connection counts at once."""
+        """Ask readiness and digest. Busy, it may be silent `PATIENCE` times; a refused connection counts at once."""
         answered = self._answers_ready()
         self._unanswered = self._unanswered + 1 if answered is None else 0
         if answered:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -177,4 +177,32 @@ class Load:
         connection.close()
 
 
-__all__: Sequence[str] = ("Load", "Stack", "digest", "post", "release", "split", "until")
+# Tests know this file by fixtures alone: with --import-mode=importlib it has no name to import it by.
+@pytest.fixture(name="until", scope="session")
+def _until():
+    return until
+
+
+@pytest.fixture(name="digest", scope="session")
+def _digest():
+    return digest
+
+
+@pytest.fixture(name="release", scope="session")
+def _release():
+    return release
+
+
+@pytest.fixture(name="post", scope="session")
+def _post():
+    return post
+
+
+@pytest.fixture(name="split", scope="session")
+def _split():
+    return split
+
+
+@pytest.fixture(name="load", scope="session")
+def _load():
+    return Load
