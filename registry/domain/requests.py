@@ -103,7 +103,7 @@ def _window_closed(turn: Turn) -> tuple[Draft, ...]:
 
 
 def _roll_back(turn: Turn, request: Request) -> tuple[Draft, ...]:
-    """Before the swap: the rollout ends. In the window: back at once. Later: the version before comes back, unjudged."""
+    """Before the swap the rollout ends; in the window production goes back; later the version before is started."""
     state, reason = turn.state, request.reason or "asked for"
     if state.rollout is not None:
         data = {"version": state.rollout.version, "to": state.rollout.base, "reason": reason, "request": request.id}

@@ -1,0 +1,124 @@
+"""Files a request and waits for what the journal says about it."""
+
+import fcntl
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from registry.cli.options import now, say, user
+from registry.domain.errors import Refused, Unreachable
+from registry.domain.fold import fold
+from registry.domain.journal import Entry, Kind
+from registry.domain.state import State
+from registry.domain.version import Model
+from registry.store.filing import file_request
+from registry.store.home import Home
+
+LOOK = 0.2
+"""Seconds between two looks at the journal."""
+
+T = TypeVar("T")
+
+
+def controller_runs(home: Home) -> bool:
+    """Whether a controller holds the installation's lock."""
+    if not home.lock.exists():
+        return False
+    with home.lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def require_controller(home: Home) -> None:
+    """Raise Unreachable when nobody would act on a request."""
+    if not controller_runs(home):
+        raise Unreachable(f"{home.root}: no controller runs here; start it with `geometry local up`")
+
+
+def wait_for(look: Callable[[], T | None], *, seconds: float, what: str) -> T:
+    """Look until there is something; raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found is not None:
+            return found
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: nothing after {seconds:g} s")
+        time.sleep(LOOK)
+
+
+def ask(home: Home, model: Model, request: Mapping[str, Any], *, seconds: float) -> Entry:
+    """File a request and return the entry that answers it; raises Refused, Unreachable or TimeoutError."""
+    require_controller(home)
+    journal = home.journal_of(model)
+    filed = file_request(journal, {"id": uuid.uuid4().hex, "model": model, **request}, by=user(), now=now())
+
+    def answer() -> Entry | None:
+        for entry in journal.read()[filed.sequence :]:
+            if entry.data.get("request") == filed.data["id"]:
+                return entry
+        require_controller(home)
+        return None
+
+    entry = wait_for(answer, seconds=seconds, what=f"request {filed.data['id']} (entry {filed.sequence})")
+    if entry.kind is Kind.REFUSED:
+        raise Refused(f"refused: {entry.data['reason']}")
+    return entry
+
+
+def follow(home: Home, model: Model, *, seconds: float) -> State:
+    """Tell each new entry until nothing is in progress or waiting; return the state then."""
+    journal = home.journal_of(model)
+    told = len(journal.read())
+
+    def ended() -> State | None:
+        nonlocal told
+        entries = journal.read()
+        for entry in entries[told:]:
+            if entry.kind is not Kind.EVIDENCE:
+                say(f"{entry.time:%H:%M:%S} {summary(entry)}")
+        told = len(entries)
+        state = fold(model, entries)
+        if state.rollout is None and not state.requests:
+            return state
+        require_controller(home)
+        return None
+
+    return wait_for(ended, seconds=seconds, what="the rollout")
+
+
+def summary(entry: Entry) -> str:
+    """One line that says what an entry says."""
+    data, kind = entry.data, entry.kind
+    subject = f"{kind.value.replace('_', ' ')}"
+    if data.get("version"):
+        subject += f" {data['version']}"
+    match kind:
+        case Kind.PUBLISHED:
+            detail = f"digest {data['digest'][:12]}"
+        case Kind.REQUESTED:
+            subject, detail = (
+                f"requested: {data['action']} {data.get('version') or ''} {_to(data)}",
+                data.get("reason", ""),
+            )
+        case Kind.STARTED:
+            steps = " → ".join(f"{step['weight']} %" for step in data["plan"]["steps"])
+            detail = f"against {data['base']}, {steps or 'at once'}" if data["base"] else "the first version"
+        case Kind.STEPPED:
+            detail = f"{data['weight']} % of live requests"
+        case Kind.VERDICT:
+            subject = f"verdict on {data['version']}: {data['verdict']}"
+            detail = f"{data['reason']}; {data['message']}"
+        case Kind.EVIDENCE:
+            detail = "of the judge"
+        case _:
+            detail = data.get("reason", "")
+    return f"{' '.join(subject.split())}" + (f" ({detail})" if detail else "")
+
+
+def _to(data: Mapping[str, Any]) -> str:
+    return f"to {data['to']}" if data.get("to") else ""

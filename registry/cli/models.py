@@ -1,0 +1,73 @@
+"""`geometry models`: which versions exist, and what each says of itself."""
+
+from typing import Annotated
+
+import typer
+
+from registry.cli.options import MODEL, Format, FormatOption, HomeOption, ModelOption, place, state_of
+from registry.cli.printing import print_data
+from registry.domain.documents import timestamp
+from registry.domain.errors import NotVerified
+from registry.domain.version import model_name, version_name
+from registry.store.candidate import read_candidate
+
+
+def add(app: typer.Typer) -> None:
+    verbs = typer.Typer(help="Versions of a model.", no_args_is_help=True)
+    verbs.command("list")(list_versions)
+    verbs.command("get")(get_version)
+    app.add_typer(verbs, name="models")
+
+
+def list_versions(model: ModelOption = MODEL, output: FormatOption = Format.TABLE, home: HomeOption = None) -> None:
+    """List the versions of a model, oldest first."""
+    found = place(home)
+    state = state_of(found, model)
+    rows = [
+        {
+            "version": version.version,
+            "stage": version.stage.value,
+            "digest": version.digest if output is not Format.TABLE else version.digest[:12],
+            "published": timestamp(version.published),
+        }
+        for version in sorted(state.versions.values(), key=lambda version: version.sequence)
+    ]
+    waiting = [version for version in found.versions().versions(state.model) if version not in state.versions]
+    rows += [{"version": version, "stage": "not yet published"} for version in waiting]
+    print_data(rows, output, columns=("version", "stage", "digest", "published"))
+
+
+def get_version(
+    version: Annotated[str, typer.Argument(help="Version.")],
+    model: ModelOption = MODEL,
+    output: FormatOption = Format.TABLE,
+    home: HomeOption = None,
+) -> None:
+    """Verify one version and print its card. Exit 1 names the file that is not what was signed."""
+    found, name = place(home), model_name(model)
+    candidate = read_candidate(found.versions(), found.trust(), name, version_name(version))
+    if candidate.card is None or candidate.manifest is None:
+        raise NotVerified(candidate.verification_error or f"{model} {version}: has no card")
+    known = state_of(found, model).versions.get(version_name(version))
+    card = candidate.card
+    print_data(
+        {
+            "model": card.model,
+            "version": card.version,
+            "stage": known.stage.value if known else "not yet published",
+            "digest": candidate.manifest.digest,
+            "created": timestamp(candidate.manifest.created),
+            "classes": list(card.classes),
+            "input": f"{card.input.width}×{card.input.height}×{card.input.channels} {card.input.dtype}",
+            "accuracy": card.metrics.accuracy,
+            "ece": card.metrics.ece,
+            "per_class": dict(card.metrics.per_class),
+            "low_confidence": card.low_confidence,
+            "run": card.lineage.run_id,
+            "data": card.lineage.data_digest,
+            "code": card.lineage.code_version,
+            "tested_on": len(candidate.evaluation.images) if candidate.evaluation else 0,
+            "files": [entry.path for entry in candidate.manifest.files],
+        },
+        output,
+    )

@@ -1,0 +1,68 @@
+"""Options that many verbs share, and what they stand for."""
+
+import getpass
+import os
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from registry.domain.fold import fold
+from registry.domain.state import State
+from registry.domain.version import DEFAULT_MODEL, Model, model_name
+from registry.store.home import Home, home
+
+
+class Format(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+ModelOption = Annotated[str, typer.Option("-m", "--model", help="Name of the model.", envvar="GEOMETRY_MODEL")]
+FormatOption = Annotated[Format, typer.Option("-o", "--output", help="How data is printed.")]
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="The installation's folder (default: $GEOMETRY_HOME or .geometry).")
+]
+YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+MODEL: str = DEFAULT_MODEL
+
+
+def place(given: Path | None) -> Home:
+    """The installation that was named."""
+    return home(os.environ, given)
+
+
+def state_of(found: Home, model: str) -> State:
+    """The state of a model as its journal tells it now."""
+    name: Model = model_name(model)
+    return fold(name, found.journal_of(name).read())
+
+
+def now() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+def user() -> str:
+    """Who asks: the login name. On one machine nobody checks it."""
+    return getpass.getuser()
+
+
+def say(text: str) -> None:
+    """Progress, for people."""
+    print(text, file=sys.stderr)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on a terminal; elsewhere `--yes` is needed."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(f"{question} Nobody is there to ask: add --yes.")
+    typer.confirm(question, abort=True, err=True)

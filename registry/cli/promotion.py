@@ -1,0 +1,236 @@
+"""`geometry promote`, `rollback`, `status` and `history`: asking for a change of production, and watching it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from registry.cli.asking import ask, follow, require_controller, summary
+from registry.cli.options import (
+    MODEL,
+    Format,
+    FormatOption,
+    HomeOption,
+    ModelOption,
+    YesOption,
+    confirm,
+    now,
+    place,
+    say,
+    state_of,
+)
+from registry.cli.printing import print_data, print_table
+from registry.domain.documents import timestamp
+from registry.domain.errors import Refused
+from registry.domain.judge import Clearance
+from registry.domain.observation import Observation
+from registry.domain.requests import plan_of, refusal
+from registry.domain.stages import Stage
+from registry.domain.state import State
+from registry.domain.turn import Turn
+from registry.domain.version import Model, Version, model_name, version_name
+from registry.store.candidate import read_candidate
+from registry.store.home import Home
+from registry.store.policy import load_policy
+from registry.store.view import read_view
+
+ANSWER = 60.0
+"""Seconds a controller may take to answer a request; it takes a turn."""
+
+WaitOption = Annotated[bool, typer.Option("--wait", help="Stay until the rollout has ended.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait at most.")]
+
+
+def add(app: typer.Typer) -> None:
+    for verb in (promote, rollback, status, history):
+        app.command()(verb)
+
+
+def promote(
+    version: Annotated[str, typer.Argument(help="Version.")],
+    to: Annotated[str, typer.Option("--to", help="staging or production.")],
+    source_stage: Annotated[str | None, typer.Option(help="Refuse unless the version is in this stage.")] = None,
+    reason: Annotated[str, typer.Option(help="Recorded in the journal.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print checklist and plan; ask for nothing.")] = False,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = 86400.0,
+    model: ModelOption = MODEL,
+    yes: YesOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Ask for a promotion. To production it goes in judged steps; exit 3 says which rule refuses, with the numbers."""
+    if to not in (Stage.STAGING, Stage.PRODUCTION):
+        raise typer.BadParameter(f"--to {to}: wanted staging or production")
+    if source_stage is not None and source_stage not in list(Stage):
+        raise typer.BadParameter(f"--source-stage {source_stage}: wanted one of {', '.join(Stage)}")
+    found, name, chosen = place(home), model_name(model), version_name(version)
+    if dry_run:
+        _rehearse(found, name, chosen, to=to, source_stage=source_stage)
+        return
+    require_controller(found)
+    if not _done_already(state_of(found, name), chosen, to):
+        confirm(f"Promote {model} {version} to {to}?", yes=yes)
+        request = {"action": "promote", "version": chosen, "to": to, "sourceStage": source_stage, "reason": reason}
+        say(f"accepted: {summary(ask(found, name, request, seconds=ANSWER))}")
+    if wait:
+        _wait(found, name, chosen, seconds=timeout, to=to)
+
+
+def _done_already(state: State, version: Version, to: str) -> bool:
+    """Whether what is asked for is so, or on its way: asking again changes nothing."""
+    if version in state.versions and state.versions[version].stage == to:
+        say(f"{state.model} {version} is in {to} already")
+        return True
+    if to == Stage.PRODUCTION and state.rollout is not None and state.rollout.version == version:
+        say(f"{state.model} {version}: a rollout is in progress already; watch it with `geometry status -w`")
+        return True
+    return False
+
+
+def _wait(found: Home, model: Model, version: Version, *, seconds: float, to: str) -> None:
+    state = follow(found, model, seconds=seconds)
+    if state.version(version).stage != to:
+        raise Refused(
+            f"{model} {version} is in {state.version(version).stage}, not in {to}; `geometry history` says why"
+        )
+
+
+def _rehearse(found: Home, model: Model, version: Version, *, to: str, source_stage: str | None) -> None:
+    """The same rules as the controller's, on what is there now, with nothing recorded."""
+    state, store, trust = state_of(found, model), found.versions(), found.trust()
+    policy = load_policy(found.policy)
+    asked = {name for name in (version, state.production) if name is not None and name in state.versions}
+    candidates = {name: read_candidate(store, trust, model, name) for name in asked}
+    turn = Turn(state, Observation(), now(), policy, candidates=candidates)
+    reason, results = refusal(turn, version, to=to, source_stage=source_stage)
+    if results:
+        print_table([vars(result) for result in results], ("check", "outcome", "got", "want"))
+    if reason is not None:
+        raise Refused(f"would be refused: {reason}")
+    if to == Stage.PRODUCTION and state.production is not None:
+        plan = plan_of(policy)
+        needed = Clearance().clean_answers_needed(bound=plan.advance_bound, floor=plan.floor)
+        steps = " → ".join(f"{step.weight} %" for step in plan.steps)
+        print(
+            f"would start: {state.production} → {version} in steps {steps} → 100 %, each after {needed} clean answers"
+        )
+    else:
+        print(f"would go to {to} at once")
+
+
+def rollback(
+    reason: Annotated[str, typer.Option(help="Recorded in the journal.")] = "",
+    wait: WaitOption = False,
+    timeout: TimeoutOption = 300.0,
+    model: ModelOption = MODEL,
+    yes: YesOption = False,
+    home: HomeOption = None,
+) -> None:
+    """End the rollout in progress, or go back to the version that was in production before."""
+    found, name = place(home), model_name(model)
+    require_controller(found)
+    confirm(f"Roll back {model}?", yes=yes)
+    entry = ask(found, name, {"action": "rollback", "version": None, "to": "", "reason": reason}, seconds=ANSWER)
+    say(f"accepted: {summary(entry)}")
+    if wait:
+        follow(found, name, seconds=timeout)
+
+
+def status(
+    watch: Annotated[bool, typer.Option("-w", "--watch", help="Stay until nothing is in progress.")] = False,
+    timeout: TimeoutOption = 86400.0,
+    model: ModelOption = MODEL,
+    output: FormatOption = Format.TABLE,
+    home: HomeOption = None,
+) -> None:
+    """Show which version serves, what is in progress, and what the judge says."""
+    found, name = place(home), model_name(model)
+    if watch:
+        require_controller(found)
+        follow(found, name, seconds=timeout)
+    state, view = state_of(found, name), read_view(found, name)
+    if output is not Format.TABLE:
+        print_data(_status(state, view), output)
+        return
+    _print_status(state, view)
+
+
+def _status(state: State, view: dict[str, Any]) -> dict[str, Any]:
+    rollout, guarding = state.rollout, state.guarding
+    return {
+        "model": state.model,
+        "production": state.production,
+        "staging": state.staging,
+        "previous": state.previous,
+        "rollout": rollout
+        and {
+            "version": rollout.version,
+            "base": rollout.base,
+            "step": rollout.step,
+            "weight": rollout.weight,
+            "started": timestamp(rollout.started),
+        },
+        "rollbackWindow": guarding
+        and {"version": guarding.version, "previous": guarding.previous, "since": timestamp(guarding.since)},
+        "waiting": [request.id for request in state.requests],
+        "journal": {"sequence": state.head.sequence, "sha256": state.head.sha256},
+        "seen": view,
+    }
+
+
+def _print_status(state: State, view: dict[str, Any]) -> None:
+    revisions, weights = view.get("revisions", {}), view.get("weights") or {}
+    print(f"{state.model}: production {state.production or '-'}, staging {state.staging or '-'}")
+    rows = [
+        {
+            "version": version,
+            "stage": found.stage.value,
+            "traffic": f"{weights[version]} %" if version in weights else None,
+            "ready": {True: "yes", False: "no"}.get(revisions.get(version, {}).get("ready")),
+            "restarts": revisions.get(version, {}).get("restarts"),
+            "digest": found.digest[:12],
+        }
+        for version, found in state.versions.items()
+    ]
+    print_table(rows, ("version", "stage", "traffic", "ready", "restarts", "digest"))
+    if state.rollout is not None:
+        steps = [f"[{step.weight} %]" if index == state.rollout.step else f"{step.weight} %"
+                 for index, step in enumerate(state.rollout.plan.steps)]  # fmt: skip
+        withheld = ", withheld: no ready endpoint" if state.rollout.withheld else ""
+        print(f"rollout of {state.rollout.version}: {' → '.join([*steps, '100 %'])}{withheld}")
+    if state.guarding is not None:
+        print(f"rollback window of {state.guarding.version} since {timestamp(state.guarding.since)}: "
+              f"{state.guarding.previous or 'no version'} waits")  # fmt: skip
+    verdict = view.get("verdict")
+    if verdict:
+        print(f"verdict: {verdict['outcome']}: {verdict['reason']}; {verdict['message']}")
+    if view.get("problem"):
+        print(f"stopped: {view['problem']}")
+
+
+def history(
+    model: ModelOption = MODEL,
+    evidence: Annotated[bool, typer.Option("--evidence", help="Also the judge's evidence.")] = False,
+    output: FormatOption = Format.TABLE,
+    home: HomeOption = None,
+) -> None:
+    """Print the journal: what was asked, by whom, what was decided, and why."""
+    entries = place(home).journal_of(model_name(model)).read()
+    if output is not Format.TABLE:
+        rows = [
+            {
+                "sequence": e.sequence,
+                "time": timestamp(e.time),
+                "actor": e.actor,
+                "kind": e.kind.value,
+                "data": dict(e.data),
+            }
+            for e in entries
+        ]
+        print_data(rows, output)
+        return
+    shown = [
+        {"sequence": entry.sequence, "time": timestamp(entry.time), "actor": entry.actor, "what": summary(entry)}
+        for entry in entries
+        if evidence or entry.kind.value != "evidence"
+    ]
+    print_table(shown, ("sequence", "time", "actor", "what"))

@@ -1,0 +1,1 @@
+"""The one process that acts: a loop over all models of an installation."""

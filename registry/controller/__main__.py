@@ -1,0 +1,93 @@
+"""`python -m registry.controller`: the controller of one machine's installation, in the foreground."""
+
+import argparse
+import fcntl
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from registry.adapters.local.envoy import Ports
+from registry.adapters.local.revision import Program
+from registry.adapters.local.substrate import LocalSubstrate
+from registry.adapters.projector import Projector
+from registry.controller.loop import Controller, clock, run
+from registry.domain.errors import Conflict, RegistryError
+from registry.manifests import read_templates
+from registry.store import durable
+from registry.store.home import Home, home
+from registry.store.policy import load_policy
+
+_log = logging.getLogger("registry.controller")
+
+
+@contextmanager
+def only_one(place: Home) -> Iterator[None]:
+    """Hold the installation's lock; raises Conflict, with the holder's process id, when another controller has it."""
+    durable.make_directory(place.run)
+    with place.lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip()
+            raise Conflict(f"{place.lock}: a controller runs already (process {holder}); one is enough") from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def build(place: Home, ports: Ports) -> Controller:
+    """The controller of a local installation, with everything it needs."""
+    durable.make_directory(place.journal)
+    durable.probe(place.journal)
+    program = Program(
+        command=(sys.executable, "-m", "predictor"), store=place.store, trust=place.keys, logs=place.run / "logs"
+    )
+    substrate = LocalSubstrate(
+        home=place.root,
+        program=program,
+        ports=ports,
+        templates=read_templates(),
+        serving=load_policy(place.policy).serving,
+    )
+    tracking = os.environ.get("MLFLOW_TRACKING_URI") or place.tracking_uri
+    return Controller(place, substrate, Projector(tracking))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run until SIGTERM. Returns 1 with one line when it cannot start."""
+    parser = argparse.ArgumentParser(prog="python -m registry.controller", description=__doc__)
+    parser.add_argument("--home", type=Path, default=None, help="Installation (default: GEOMETRY_HOME or .geometry).")
+    for name, port in vars(Ports()).items():
+        parser.add_argument(f"--{name}-port", type=int, default=port)
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    place = home(os.environ, given.home)
+    try:
+        with only_one(place):
+            _serve(build(place, Ports(given.public_port, given.pinned_port, given.admin_port)))
+    except RegistryError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _serve(controller: Controller) -> None:
+    controller.substrate.start(clock())
+    _log.info("controller.started home=%s", controller.home.root)
+    try:
+        run(controller)
+    finally:
+        if controller.projector is not None:
+            controller.projector.stop()
+        controller.substrate.stop(clock())
+        _log.info("controller.stopped")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
