@@ -82,6 +82,12 @@ def test_the_development_lock_holds_every_extra_and_the_tools(python):
         assert locked(ROOT / "requirements" / f"{extra}.txt", python).items() <= found.items()
 
 
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_every_python_gets_the_same_versions(lock):
+    """What is checked on one Python is what runs on another."""
+    assert len({tuple(locked(lock, python).items()) for python in PYTHONS}) == 1
+
+
 def test_every_pin_accepts_every_python():
     """pip refuses a distribution whose own bound excludes the interpreter; uv resolves past it."""
     found = locked(ROOT / "requirements" / "dev.txt", "3.11")
