@@ -39,7 +39,12 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SAME_SIDES = (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM)
+_ON_ITS_SIDE = (
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+    Image.Transpose.ROTATE_90,
+)
 _READERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -58,7 +63,7 @@ def decode(content: bytes, *, width: int, height: int, max_pixels: int = MAX_PIX
     """
     if sniff(content) == "JPEG":
         return _decode_jpeg(content, width=width, height=height, max_pixels=max_pixels)
-    return _fit(_load(_open(content, max_pixels=max_pixels)), width=width, height=height)
+    return _decode_slowly(content, width=width, height=height, max_pixels=max_pixels)
 
 
 def header(content: bytes) -> tuple[Format, int, int]:
@@ -91,10 +96,9 @@ def _decode_jpeg(content: bytes, *, width: int, height: int, max_pixels: int) ->
     _check_size("JPEG", columns, rows, max_pixels)
     _check_scans(content, columns, rows, max_pixels)
     if colours in ("CMYK", "YCCK"):
-        return _fit(_load(_open(content, max_pixels=max_pixels)), width=width, height=height)
+        return _decode_slowly(content, width=width, height=height, max_pixels=max_pixels)
     turn = _TURNS.get(_orientation(content)) if b"Exif\x00\x00" in content else None
-    wide, high = (width, height) if turn is None or turn in _SAME_SIDES else (height, width)
-    wide, high = _fitted(columns, rows, wide, high)
+    wide, high = size = _fitted(columns, rows, turn, width=width, height=height)
     try:
         # The inverse DCT itself can halve a picture while it decodes: down to no less than what is needed.
         pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB", min_width=wide, min_height=high, min_factor=2)
@@ -102,8 +106,14 @@ def _decode_jpeg(content: bytes, *, width: int, height: int, max_pixels: int) ->
         raise _damaged("JPEG", content) from None
     if turn is None and pixels.shape == (height, width, 3):
         return pixels
-    image = Image.fromarray(pixels)
-    return _fit(image if turn is None else image.transpose(turn), width=width, height=height)
+    return _framed(Image.fromarray(pixels), size, turn, width=width, height=height)
+
+
+def _decode_slowly(content: bytes, *, width: int, height: int, max_pixels: int) -> Pixels:
+    """Through Pillow, which knows every format and mode."""
+    image, turn = _load(_open(content, max_pixels=max_pixels))
+    size = _fitted(image.width, image.height, turn, width=width, height=height)
+    return _framed(image, size, turn, width=width, height=height)
 
 
 def _open(content: bytes, *, max_pixels: int | None) -> Image.Image:
@@ -117,18 +127,17 @@ def _open(content: bytes, *, max_pixels: int | None) -> Image.Image:
     return image
 
 
-def _load(image: Image.Image) -> Image.Image:
-    """Decode the first frame to upright RGB."""
+def _load(image: Image.Image) -> tuple[Image.Image, Image.Transpose | None]:
+    """Decode the first frame to RGB, and say how to turn it upright."""
     name = image.format or "image"
     try:
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
         image.load()
-        rgb = _rgb(image)
+        return _rgb(image), turn
     except Exception:  # as above
         raise InvalidImage(
             f"found a {name} of {image.width} × {image.height} pixels that is damaged or cut off, wanted a whole one"
         ) from None
-    return rgb if turn is None else rgb.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -141,22 +150,28 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _fit(image: Image.Image, *, width: int, height: int) -> Pixels:
-    """Scale into width × height, centred on mid-grey."""
-    size = _fitted(image.width, image.height, width, height)
-    if image.size != size:
-        image = image.resize(size, FILTER, reducing_gap=REDUCING_GAP)
-    if size == (width, height):
-        return np.asarray(image)
-    framed = np.full((height, width, 3), PADDING, np.uint8)
-    left, top = (width - size[0]) // 2, (height - size[1]) // 2
-    framed[top : top + size[1], left : left + size[0]] = np.asarray(image)
-    return framed
-
-
-def _fitted(columns: int, rows: int, width: int, height: int) -> tuple[int, int]:
+def _fitted(columns: int, rows: int, turn: Image.Transpose | None, *, width: int, height: int) -> tuple[int, int]:
+    """The size, before it is turned, at which a picture just fits into width × height."""
+    if turn in _ON_ITS_SIDE:
+        width, height = height, width
     scale = min(width / columns, height / rows)
     return max(1, round(columns * scale)), max(1, round(rows * scale))
+
+
+def _framed(
+    image: Image.Image, size: tuple[int, int], turn: Image.Transpose | None, *, width: int, height: int
+) -> Pixels:
+    """Scale to `size`, turn upright, centre on mid-grey."""
+    if image.size != size:
+        image = image.resize(size, FILTER, reducing_gap=REDUCING_GAP)
+    if turn is not None:
+        image = image.transpose(turn)
+    if image.size == (width, height):
+        return np.array(image)
+    framed = np.full((height, width, 3), PADDING, np.uint8)
+    left, top = (width - image.width) // 2, (height - image.height) // 2
+    framed[top : top + image.height, left : left + image.width] = np.asarray(image)
+    return framed
 
 
 def _orientation(content: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Samples of the rendered shapes as files, and all of them on one labelled sheet, to look at before training on them."""
+"""Samples of the rendered shapes as files and on one labelled sheet, to look at before training on them."""
 
 from pathlib import Path
 

@@ -4,7 +4,6 @@ Which part a file belongs to follows from its content, so a copy under another n
 added later move (almost) none of the old ones.
 """
 
-import stat
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -138,11 +137,10 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _content(path: Path) -> bytes:
-    with path.open("rb") as file:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_FILE:
-            raise InvalidImage(f"found {found.st_size} bytes, wanted an image file of at most {MAX_FILE} bytes")
-        return file.read()
+    size = path.stat().st_size
+    if size > MAX_FILE:
+        raise InvalidImage(f"found {size} bytes, wanted an image file of at most {MAX_FILE} bytes")
+    return path.read_bytes()
 
 
 def _distinct(every: Split, paths: list[Path], classes: tuple[str, ...]) -> list[int]:

@@ -51,7 +51,7 @@ def render(seed: int, index: int) -> Rendered:
     width = frame.long * dice.uniform(0.028, 0.06)
     points = _outline(CLASSES[label], frame, style, dice, width=width, tilted=trouble == "tilted")
     image = _scene(points, frame, style, dice, width=width, faint=trouble == "faint")
-    visible = _cover(image, points, frame, dice, heavily=trouble == "covered")
+    visible = _cover(image, points, CLASSES[label], frame, dice, heavily=trouble == "covered")
     image = _photograph(image, frame, dice, faint=trouble == "faint")
     content = lens.encode(image, dice, quality=(45, 95), grey=dice.chance(0.08))
     return Rendered(content, label, trouble is not None, aspect(points), visible)
@@ -120,12 +120,12 @@ def _paint_area(
         image.paste(surfaces.surface(frame, ink, spread, dice), None, mask)
 
 
-def _cover(image: Image.Image, points: Points, frame: Frame, dice: Dice, *, heavily: bool) -> float:
+def _cover(image: Image.Image, points: Points, name: str, frame: Frame, dice: Dice, *, heavily: bool) -> float:
     """Put something in front, sometimes; returns the share of the outline left to see."""
     if not heavily and not dice.chance(0.12):
         return 1.0
     hidden = dice.uniform(0.2, 0.36) if heavily else dice.uniform(0.05, 0.18)
-    occlusion = occlude(points, frame, dice, hidden=hidden)
+    occlusion = occlude(points, name, frame, dice, hidden=hidden)
     paint = surfaces.colour(dice.uniform(surfaces.DARKEST, surfaces.LIGHTEST), dice)
     image.paste(paint, None, strokes.filled(frame, occlusion.corners))
     return occlusion.visible

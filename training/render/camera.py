@@ -68,24 +68,26 @@ def place(points: Points, frame: Frame, dice: Dice, *, size: tuple[float, float]
     return np.asarray((points - low) * scale + corner)
 
 
-def occlude(points: Points, frame: Frame, dice: Dice, *, hidden: float) -> Occlusion:
-    """Put a sheet's edge or a bar over `hidden` of the outline (a share ≤ 0.4), from a random side.
+def occlude(points: Points, name: str, frame: Frame, dice: Dice, *, hidden: float) -> Occlusion:
+    """Put a sheet's edge or a bar over `hidden` of the outline (at most 40 %), from a random side.
 
     Neither is one of the classes: both run out of the picture. How much they hide is exact by construction: the
-    outline's points are sorted along a direction and the wanted share of them is covered.
+    outline's points are sorted along a direction and the wanted share of them is covered. A class that is told by how
+    long it is gets no sheet, which could hide just that.
     """
+    hidden = min(hidden, 1 - LEAST_VISIBLE)
     angle = dice.uniform(0, 2 * math.pi)
     across = np.array([math.cos(angle), math.sin(angle)])
     depth = along(points, _SAMPLES) @ across
     ranked = np.sort(depth)
     count = int(hidden * _SAMPLES)
-    if dice.chance(0.5):
+    if name not in LONG | ROUND and dice.chance(0.5):
         near, far = float(ranked[-count - 1]), float(ranked[-1]) + 2.0 * frame.long
     else:
         first = int(dice.uniform(0.1, 0.9) * (_SAMPLES - count - 1))
         near, far = float(ranked[first]), float(ranked[first + count])
     side = np.array([-across[1], across[0]]) * (2 * frame.long)
-    middle = side * 0 + points.mean(axis=0) - across * float(points.mean(axis=0) @ across)
+    middle = points.mean(axis=0) - across * float(points.mean(axis=0) @ across)
     corners = np.stack([middle + across * near + side, middle + across * near - side, middle + across * far - side,
                         middle + across * far + side])  # fmt: skip
     return Occlusion(corners, float(((depth <= near) | (depth >= far)).mean()))

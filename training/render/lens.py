@@ -1,6 +1,7 @@
 """The lens and the file: light over the scene, blur, sensor noise, and the bytes of an image file."""
 
 import math
+from functools import cache
 from io import BytesIO
 
 import numpy as np
@@ -16,18 +17,16 @@ _FORMATS = (("JPEG", 0.9), ("PNG", 0.07), ("WEBP", 0.03))
 
 def light(image: Image.Image, frame: Frame, dice: Dice) -> None:
     """Let one side lie in the shade: up to 35 % darker."""
-    depth = dice.uniform(0.1, 0.35)
-    shade = gradient(frame, dice).point([round(level * depth) for level in range(256)])
+    shade = gradient(frame, dice).point(_shares(round(dice.uniform(10, 35))))
     image.paste((0, 0, 0), None, shade)
 
 
 def cast_shadow(image: Image.Image, mask: Image.Image, frame: Frame, dice: Dice) -> None:
     """A soft shadow of what `mask` covers, a little beside it."""
     angle, reach = dice.uniform(0, 2 * math.pi), frame.long * dice.uniform(0.015, 0.04)
-    depth = dice.uniform(0.2, 0.45)
     soft = mask.filter(ImageFilter.BoxBlur(max(1.0, reach / 2)))
     shadow = ImageChops.offset(soft, round(reach * math.cos(angle)), round(reach * math.sin(angle)))
-    image.paste((0, 0, 0), None, shadow.point([round(level * depth) for level in range(256)]))
+    image.paste((0, 0, 0), None, shadow.point(_shares(round(dice.uniform(20, 45)))))
 
 
 def blur(image: Image.Image, frame: Frame, *, share: float) -> Image.Image:
@@ -54,6 +53,12 @@ def encode(image: Image.Image, dice: Dice, *, quality: tuple[int, int], grey: bo
     else:
         image.save(buffer, "WEBP", quality=level, method=0)
     return buffer.getvalue()
+
+
+@cache
+def _shares(percent: int) -> list[int]:
+    """A table that takes a percentage of each level of a mask."""
+    return [round(level * percent / 100) for level in range(256)]
 
 
 def _jpeg(image: Image.Image, quality: int, subsampling: str) -> bytes:

@@ -39,14 +39,14 @@ def aspect(points: Points) -> float:
     From the area's second moments, so it is 1 for a circle and every regular polygon, and for any affine picture of
     those the ratio of the map's singular values: a for a rectangle of sides 1 and a.
     """
-    x, y = (points - points.mean(axis=0)).T
-    u, v = np.roll(x, -1), np.roll(y, -1)
+    x, y = (np.concatenate([points, points[:1]]) - points[0]).T
+    x, u, y, v = x[:-1], x[1:], y[:-1], y[1:]
     cross = x * v - u * y
-    area = cross.sum() / 2
-    cx, cy = ((x + u) * cross).sum() / (6 * area), ((y + v) * cross).sum() / (6 * area)
-    xx = ((x * x + x * u + u * u) * cross).sum() / (12 * area) - cx * cx
-    yy = ((y * y + y * v + v * v) * cross).sum() / (12 * area) - cy * cy
-    xy = ((x * v + 2 * x * y + 2 * u * v + u * y) * cross).sum() / (24 * area) - cx * cy
+    area = float(cross.sum()) / 2
+    cx, cy = float((x + u) @ cross) / (6 * area), float((y + v) @ cross) / (6 * area)
+    xx = float((x * x + x * u + u * u) @ cross) / (12 * area) - cx * cx
+    yy = float((y * y + y * v + v * v) @ cross) / (12 * area) - cy * cy
+    xy = float((x * v + 2 * x * y + 2 * u * v + u * y) @ cross) / (24 * area) - cx * cy
     middle, half = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
     return math.sqrt((middle + half) / (middle - half))
 
