@@ -81,7 +81,7 @@ serve: $(READY) ## Start controller, revisions and Envoy on this machine
 
 predict: $(READY) ## Classify an image: make predict IMAGE=circle.png (without IMAGE: rendered ones)
 	@test -n "$(IMAGE)" || $(BIN)/geometry data render --output .geometry/samples
-	$(BIN)/geometry predict $(or $(IMAGE),.geometry/samples/*.png)
+	$(BIN)/geometry predict $(or $(IMAGE),.geometry/samples/*/*.png)
 
 demo: $(READY) ## The whole loop: train two versions, serve one, canary and promote the other
 	$(BIN)/python -m training.demo
