@@ -10,7 +10,7 @@ import sys
 
 from registry.domain.errors import RegistryError
 
-REFUSED = 3
+FAILED, REFUSED = 1, 3
 
 
 def main() -> int:
@@ -21,13 +21,14 @@ def main() -> int:
 
     from prometheus_client import disable_created_metrics
 
+    from predictor.errors import PortTaken
     from predictor.metrics import Metrics
     from predictor.model import GeometryModel
     from predictor.served import open_version
     from predictor.server import Server, quiet_logs
 
     quiet_logs()
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in its package
     try:
         served = open_version(settings.model_dir, settings.trust, model=settings.model_name, digest=settings.digest)
         model = GeometryModel(served, Metrics(served), max_images=settings.max_images, threads=settings.threads)
@@ -39,7 +40,11 @@ def main() -> int:
         "predictor.loaded model=%s version=%s digest=%s", served.model, served.version, served.digest
     )
     use_uvloop()
-    Server(model, settings).start([model])
+    try:
+        Server(model, settings).start([model])
+    except PortTaken as error:
+        print(f"predictor: {error}", file=sys.stderr)
+        return FAILED
     return 0
 
 

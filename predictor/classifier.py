@@ -71,9 +71,8 @@ class Classifier:
             interpreter = Interpreter(model_content=content, num_threads=1)
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise InvalidDocument(
-                f"the net cannot be loaded by LiteRT ({error}); train and publish it again"
-            ) from error
+            words = " ".join(str(error).split())
+            raise InvalidDocument(f"LiteRT cannot load the net ({words}); train and publish it again") from error
         shape = (self.input.height, self.input.width, self.input.channels)
         return _Net(
             interpreter,

@@ -16,7 +16,16 @@ import orjson
 
 from predictor.classifier import Probabilities
 from predictor.codec import Limits, Query, v1_answer, v1_query, v2_answer, v2_query
-from predictor.errors import INTERNAL, BadRequest, NotFound, NotSupported, PredictorError, TooLarge, WrongMethod
+from predictor.errors import (
+    INTERNAL,
+    BadRequest,
+    ClientGone,
+    NotFound,
+    NotSupported,
+    PredictorError,
+    TooLarge,
+    WrongMethod,
+)
 from predictor.model import TRAFFIC_HEADER, GeometryModel
 from predictor.served import Served
 
@@ -39,10 +48,6 @@ _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _JSON = (b"content-type", b"application/json")
 
 log = logging.getLogger("predictor")
-
-
-class ClientGone(Exception):
-    """The client closed the connection before its request was whole: nobody is left to answer."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@
     ├── TooLarge        413  the body is over its limit
     ├── NotSupported    501  a part of KServe's protocol that a classifier has no use for
     └── NotReady        503  stopping
+    ClientGone               closed the connection before its request was whole
+    PortTaken                at start
 
 Messages are one line, safe to show to a client: what was found and what was wanted, never a library's words.
 Whatever else is raised while a request is answered is an internal error: the client learns that and the request's id.
@@ -72,3 +74,11 @@ class NotReady(PredictorError):
 
     status = 503
     reason = "model_not_ready"
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request was whole: nobody is left to answer, nothing went wrong."""
+
+
+class PortTaken(Exception):
+    """A port cannot be opened; the message names it and the flag that chooses another."""

@@ -13,7 +13,7 @@ from typing import Literal
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from predictor.classifier import Probabilities
-from predictor.errors import INTERNAL, REASONS, PredictorError
+from predictor.errors import INTERNAL, REASONS, ClientGone, PredictorError
 from predictor.served import Served
 
 PREDICTIONS = "ml_geometry_predictions_total"
@@ -70,13 +70,15 @@ class Metrics:
         """Count what happens inside: good when it ends with an answer, an error with its reason when it raises.
 
         One latency observation a good answer, one prediction and one confidence an image. An error that is not ours is
-        `internal`. A request that its client cancelled is neither.
+        `internal`. A request whose client left or cancelled is neither.
         """
         children = self._children[traffic]
         received = Received()
         self._inflight.inc()
         try:
             yield received
+        except ClientGone:
+            raise
         except PredictorError as error:
             children.errors[error.reason].inc()
             raise

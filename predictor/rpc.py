@@ -127,7 +127,7 @@ class GrpcServer:
         ]
 
     async def start(self) -> None:
-        """Open the port and serve; raises RuntimeError when the port is taken."""
+        """Open the port and serve until stopped."""
         self._server = grpc.aio.server(options=self._options)
         self._server.add_generic_rpc_handlers((self._handlers(),))
         self._server.add_insecure_port(self._address)

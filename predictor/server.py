@@ -1,6 +1,7 @@
 """KServe's ModelServer with our two edges in the place of its own, and its logs made quiet."""
 
 import logging
+import socket
 import warnings
 from typing import Any
 
@@ -9,6 +10,7 @@ import kserve.logging
 import kserve.model_server
 
 from predictor.edge import Edge
+from predictor.errors import PortTaken
 from predictor.model import GeometryModel
 from predictor.rpc import GrpcServer, Service
 from predictor.settings import Settings
@@ -31,6 +33,14 @@ class Server(kserve.ModelServer):  # type: ignore[misc]  # kserve ships no types
         self.dataplane.metadata = lambda: metadata
         self._settings = settings
 
+    def start(self, models: list[Any]) -> None:
+        """Serve; returns after SIGTERM. Raises PortTaken before anything is opened."""
+        ports = {"--http_port": self.http_port, "--grpc_port": self._settings.grpc_port}
+        for flag, port in ports.items():
+            if port is not None:
+                check_port(self._settings.host, port, flag)
+        super().start(models)
+
     def setup_event_loop(self) -> None:
         """Nothing: KServe would set up a loop here that `asyncio.run` then does not use."""
 
@@ -49,6 +59,17 @@ class Server(kserve.ModelServer):  # type: ignore[misc]  # kserve ships no types
             )
             self.servers.append(self._grpc_server.start())
         await super()._serve()
+
+
+def check_port(host: str, port: int, flag: str) -> None:
+    """Raise PortTaken unless the port can be opened now. Found out later, uvicorn would end the process at once."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            words = f"cannot be opened ({error.strerror}), choose another port with {flag}"
+            raise PortTaken(f"{host}:{port}: {words}") from None
 
 
 def quiet_logs() -> None:

@@ -37,6 +37,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     given = parser.parse_args(arguments)
     if given.workers != 1:
         parser.error("--workers: wanted 1, because metrics of several would be lost; run more replicas instead")
+    if given.threads < 1:
+        parser.error(f"--threads: wanted at least 1, found {given.threads}")
     if given.trust is None:
         parser.error("--trust (or GEOMETRY_TRUST): missing; wanted the trust list that `geometry keys init` makes")
     return Settings(

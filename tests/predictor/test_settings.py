@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from predictor.settings import parse
+
+TRUST = {"GEOMETRY_TRUST": "/keys/trust.json"}
+
+
+def test_without_arguments_it_serves_what_kserve_mounts() -> None:
+    settings = parse([], {**TRUST, "MODEL_DIGEST": "abc"})
+    assert (settings.model_dir, settings.trust) == (Path("/mnt/models"), Path("/keys/trust.json"))
+    assert (settings.model_name, settings.digest, settings.grpc_port) == (None, "abc", 8081)
+    assert settings.threads >= 1
+
+
+def test_kserves_own_flags_are_understood() -> None:
+    settings = parse(["--model_name", "shapes", "--enable_grpc", "false", "--http_port", "1", "--trust", "t"], {})
+    assert (settings.model_name, settings.grpc_port, settings.trust) == ("shapes", None, Path("t"))
+
+
+def test_an_empty_digest_insists_on_nothing() -> None:
+    assert parse([], {**TRUST, "MODEL_DIGEST": ""}).digest is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "words"),
+    [
+        ([], {}, "--trust (or GEOMETRY_TRUST): missing"),
+        (["--workers", "2"], TRUST, "--workers: wanted 1"),
+        (["--threads", "0"], TRUST, "--threads: wanted at least 1"),
+        (["--unknown"], TRUST, "--unknown"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_a_reason(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], environment: dict[str, str], words: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(arguments, environment)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
