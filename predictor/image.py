@@ -144,9 +144,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
-        opaque = image.convert("RGBA")
-        white = Image.new("RGBA", opaque.size, "white")
-        return Image.alpha_composite(white, opaque).convert("RGB")
+        return image.convert("RGBA")
     return image.convert("RGB")
 
 
@@ -161,9 +159,11 @@ def _fitted(columns: int, rows: int, turn: Image.Transpose | None, *, width: int
 def _framed(
     image: Image.Image, size: tuple[int, int], turn: Image.Transpose | None, *, width: int, height: int
 ) -> Pixels:
-    """Scale to `size`, turn upright, centre on mid-grey."""
+    """Scale to `size`, lay what is transparent on white, turn upright, centre on mid-grey."""
     if image.size != size:
         image = image.resize(size, FILTER, reducing_gap=REDUCING_GAP)
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     if turn is not None:
         image = image.transpose(turn)
     if image.size == (width, height):
