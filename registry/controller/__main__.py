@@ -12,6 +12,7 @@ from pathlib import Path
 from registry.adapters.local.envoy import Ports
 from registry.adapters.local.revision import Program
 from registry.adapters.local.substrate import LocalSubstrate
+from registry.adapters.local.tether import tethered
 from registry.adapters.projector import Projector
 from registry.controller.loop import Controller, clock, run
 from registry.domain.errors import Conflict, RegistryError
@@ -55,7 +56,7 @@ def build(place: Home, ports: Ports) -> Controller:
         serving=load_policy(place.policy).serving,
     )
     tracking = os.environ.get("MLFLOW_TRACKING_URI") or place.tracking_uri
-    return Controller(place, substrate, Projector(tracking))
+    return Controller(place, substrate, Projector(tracking, tethered))
 
 
 def main(arguments: Sequence[str]) -> int:

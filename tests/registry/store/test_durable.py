@@ -3,6 +3,7 @@
 import os
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,20 +34,21 @@ def test_no_directory_is_replaced(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """Files above 1000 bytes fail as on a full disk."""
+    """Files above 1000 bytes fail as on a full disk; only inside, because pytest's own output may be a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("small_files")
 def test_a_full_disk_names_the_file_and_gives_the_space_back(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"big\.bin"):
+    with small_files(), pytest.raises(OSError, match=r"big\.bin"):
         durable.place_directory(tmp_path / "1", {"small": b"", "big.bin": bytes(2000)})
-    with pytest.raises(OSError, match="File too large"):
+    with small_files(), pytest.raises(OSError, match="File too large"):
         durable.link_new(tmp_path / "entry", bytes(2000))
     assert list(tmp_path.iterdir()) == []
 
