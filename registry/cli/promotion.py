@@ -1,10 +1,11 @@
 """`geometry promote`, `rollback`, `status` and `history`: asking for a change of production, and watching it."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from registry.cli.asking import ask, follow, require_controller, summary
+from registry.cli.asking import ask, follow, require_controller, summary, wait_for
 from registry.cli.options import (
     MODEL,
     Format,
@@ -35,6 +36,9 @@ from registry.store.view import read_view
 
 ANSWER = 60.0
 """Seconds a controller may take to answer a request; it takes a turn."""
+
+SERVING = 60.0
+"""Seconds from the decision until the proxy has the weights; it takes a turn as well."""
 
 WaitOption = Annotated[bool, typer.Option("--wait", help="Stay until the rollout has ended.")]
 TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait at most.")]
@@ -92,6 +96,14 @@ def _wait(found: Home, model: Model, version: Version, *, seconds: float, to: st
         raise Refused(
             f"{model} {version} is in {state.version(version).stage}, not in {to}; `geometry history` says why"
         )
+    if to == Stage.PRODUCTION:
+        wait_for(partial(_has_all, found, model, version), seconds=SERVING, what=f"{model} {version} at 100 %")
+
+
+def _has_all(found: Home, model: Model, version: Version) -> bool | None:
+    """True when the proxy sends every live request to the version."""
+    require_controller(found)
+    return True if (read_view(found, model).get("weights") or {}).get(version) == 100 else None
 
 
 def _rehearse(found: Home, model: Model, version: Version, *, to: str, source_stage: str | None) -> None:
