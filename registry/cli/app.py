@@ -25,7 +25,8 @@ for add in (promotion.add, commands.add, models.add, local.add):
     add(app)
 
 
-def _add_plugins() -> None:
+def add_plugins() -> None:
+    """Add the verbs of installed packages that the registry does not know."""
     for point in entry_points(group=PLUGINS):
         try:
             verb = point.load()
@@ -52,7 +53,7 @@ def exit_code(error: Exception) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
-    _add_plugins()
+    add_plugins()
     try:
         app()
     except (RegistryError, TimeoutError, OSError) as error:
