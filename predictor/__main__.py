@@ -8,51 +8,44 @@ import logging
 import os
 import sys
 
+import uvloop
+from prometheus_client import disable_created_metrics
+
+from predictor.errors import PortTaken
+from predictor.metrics import Metrics
+from predictor.model import GeometryModel
+from predictor.served import open_version
+from predictor.server import Server, quiet_logs
+from predictor.settings import Settings, parse
 from registry.domain.errors import RegistryError
 
 FAILED, REFUSED = 1, 3
 
+log = logging.getLogger("predictor")
+
 
 def main() -> int:
     """Serve until a signal; refuse with one line on stderr."""
-    from predictor.settings import parse
-
     settings = parse(sys.argv[1:], os.environ)
-
-    from prometheus_client import disable_created_metrics
-
-    from predictor.errors import PortTaken
-    from predictor.metrics import Metrics
-    from predictor.model import GeometryModel
-    from predictor.served import open_version
-    from predictor.server import Server, quiet_logs
-
     quiet_logs()
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in its package
     try:
-        served = open_version(settings.model_dir, settings.trust, model=settings.model_name, digest=settings.digest)
-        model = GeometryModel(served, Metrics(served), max_images=settings.max_images, threads=settings.threads)
-        model.load()
-    except RegistryError as error:
+        serve(settings)
+    except (RegistryError, PortTaken) as error:
         print(f"predictor: {error}", file=sys.stderr)
-        return REFUSED
-    logging.getLogger("predictor").info(
-        "predictor.loaded model=%s version=%s digest=%s", served.model, served.version, served.digest
-    )
-    use_uvloop()
-    try:
-        Server(model, settings).start([model])
-    except PortTaken as error:
-        print(f"predictor: {error}", file=sys.stderr)
-        return FAILED
+        return FAILED if isinstance(error, PortTaken) else REFUSED
     return 0
 
 
-def use_uvloop() -> None:
-    """KServe's --event-loop has no effect with one worker: it runs the loop that the policy makes."""
-    import uvloop
-
+def serve(settings: Settings) -> None:
+    """Raises RegistryError before the version is loaded, PortTaken before a port is open."""
+    served = open_version(settings.model_dir, settings.trust, model=settings.model_name, digest=settings.digest)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in its package
+    model = GeometryModel(served, Metrics(served), max_images=settings.max_images, threads=settings.threads)
+    model.load()
+    log.info("predictor.loaded model=%s version=%s digest=%s", served.model, served.version, served.digest)
+    # KServe's --event-loop has no effect with one worker: it runs the loop that the policy makes.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    Server(model, settings).start([model])
 
 
 if __name__ == "__main__":
