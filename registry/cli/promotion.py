@@ -45,7 +45,7 @@ TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait
 
 
 def add(app: typer.Typer) -> None:
-    for verb in (promote, rollback, status, history):
+    for verb in (promote, rollback, status, history, adopt):
         app.command()(verb)
 
 
@@ -246,3 +246,17 @@ def history(
         if evidence or entry.kind.value != "evidence"
     ]
     print_table(shown, ("sequence", "time", "actor", "what"))
+
+
+def adopt(
+    reason: Annotated[str, typer.Option(help="Why this journal is to be gone on from; recorded.")],
+    model: ModelOption = MODEL,
+    yes: YesOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Go on from the journal that is there, although it is not the one that was acted upon last."""
+    found, name = place(home), model_name(model)
+    require_controller(found)
+    confirm(f"Go on from the journal of {model} as it is?", yes=yes)
+    request = {"action": "adopt", "version": None, "to": "", "reason": reason}
+    say(f"accepted: {summary(ask(found, name, request, seconds=ANSWER))}")

@@ -20,6 +20,7 @@ from registry.manifests import read_templates
 from registry.store import durable
 from registry.store.home import Home, home
 from registry.store.policy import load_policy
+from registry.store.view import forget_views
 
 _log = logging.getLogger("registry.controller")
 
@@ -79,6 +80,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _serve(controller: Controller) -> None:
+    forget_views(controller.home)
     controller.substrate.start(clock())
     _log.info("controller.started home=%s", controller.home.root)
     try:

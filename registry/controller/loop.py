@@ -17,9 +17,9 @@ from registry.adapters.monitoring import Target, scrape
 from registry.adapters.projector import Projector
 from registry.domain.checklist import Candidate
 from registry.domain.decision import decide
-from registry.domain.errors import Conflict, RegistryError
+from registry.domain.errors import Conflict, JournalDamaged, RegistryError
 from registry.domain.fold import fold
-from registry.domain.journal import Draft, Entry, check_anchor
+from registry.domain.journal import Anchor, Draft, Entry, adoption, check_anchor
 from registry.domain.observation import Counters, Observation
 from registry.domain.release import Release
 from registry.domain.state import State, release
@@ -80,7 +80,7 @@ class Controller:
                 watched.problem = None
             except Conflict:
                 recorded = True  # somebody filed a request meanwhile: decide again
-            except RegistryError as error:
+            except (RegistryError, OSError) as error:
                 self._complain(watched, str(error))
         self.substrate.apply(releases, self.now())
         return recorded
@@ -107,8 +107,9 @@ class Controller:
         """Everything this turn decides on. Raises JournalDamaged when the journal is not the one acted upon."""
         state = watched.state
         revisions, route = self.substrate.observe(state.model, now)
-        if route is not None and route.anchor is not None:
-            check_anchor(entries, route.anchor)
+        anchor = self.substrate.gateway.anchors().get(state.model)
+        if anchor is not None:
+            self._check_anchor(watched, entries, anchor, now)
         observation = Observation(revisions=revisions, route=route, counters=self._counters(state))
         return Turn(
             state=state,
@@ -119,6 +120,18 @@ class Controller:
             found=self._found(watched),
             candidates=self._candidates(state),
         )
+
+    def _check_anchor(self, watched: Watched, entries: Sequence[Entry], anchor: Anchor, now: datetime) -> None:
+        """Raise JournalDamaged for a journal that is not the one acted upon, unless somebody asked to adopt it."""
+        try:
+            check_anchor(entries, anchor)
+        except JournalDamaged:
+            asked = [request for request in watched.state.requests if request.action == "adopt"]
+            if not asked:
+                raise
+            draft = adoption(entries, anchor, request=asked[0].id, by=asked[0].by, reason=asked[0].reason)
+            watched.journal.append([draft], head=entries[-1], now=now)
+            raise Conflict("the journal was adopted; this turn saw what was before") from None
 
     def _counters(self, state: State) -> Mapping[Version, Counters]:
         """Counters of the revisions under judgement; who did not answer is not in it."""
@@ -195,7 +208,7 @@ def _line(entry: Entry | Draft) -> str:
 
 
 def run(controller: Controller) -> None:
-    """Turn until SIGTERM or SIGINT. A turn that fails for a reason outside of the registry ends the process."""
+    """Turn until SIGTERM or SIGINT. A turn that fails is told and tried again: what serves must go on serving."""
     stop = threading.Event()
 
     def end(number: int, _frame: FrameType | None) -> None:
@@ -205,5 +218,10 @@ def run(controller: Controller) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     while not stop.is_set():
-        if not controller.turn():
+        try:
+            again = controller.turn()
+        except Exception:
+            _log.exception("turn.failed")
+            again = False
+        if not again:
             stop.wait(TURN)

@@ -199,4 +199,5 @@ _FOLDS: Mapping[Kind, Callable[[State, Entry], State]] = {
     Kind.ABORTED: _withdrawn,
     Kind.EXPIRED: _withdrawn,
     Kind.ARCHIVED: _archived,
+    Kind.ADOPTED: _answered,
 }

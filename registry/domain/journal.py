@@ -141,9 +141,10 @@ def verify_chain(entries: Sequence[Entry], *, after: Anchor = NO_ANCHOR) -> Anch
 def check_anchor(entries: Sequence[Entry], anchor: Anchor) -> None:
     """Check that a verified journal still holds the entry that was acted upon last.
 
-    Raises JournalDamaged when the journal is missing, shorter, or another one at the anchor's sequence.
+    Raises JournalDamaged when the journal is missing, shorter, or another one at the anchor's sequence, unless an
+    `adopted` entry says that this very anchor is known to be another journal's.
     """
-    if anchor.sequence == 0:
+    if anchor.sequence == 0 or any(_adopts(entry, anchor) for entry in entries):
         return
     wanted = f"entry {anchor.sequence} with sha256 {anchor.sha256[:12]}, which was acted upon"
     remedy = "restore it from a backup, or go on from what there is with `geometry adopt --reason`"
@@ -155,3 +156,21 @@ def check_anchor(entries: Sequence[Entry], anchor: Anchor) -> None:
         raise JournalDamaged(
             f"journal: found entry {anchor.sequence} with sha256 {found[:12]}, wanted {wanted}; {remedy}"
         )
+
+
+def _adopts(entry: Entry, anchor: Anchor) -> bool:
+    return entry.kind is Kind.ADOPTED and entry.data["anchor"] == {
+        "sequence": anchor.sequence,
+        "sha256": anchor.sha256,
+    }
+
+
+def adoption(entries: Sequence[Entry], anchor: Anchor, *, request: str, by: str, reason: str) -> Draft:
+    """The entry with which a journal is gone on from although it is not the one that was acted upon."""
+    data = {
+        "request": request,
+        "reason": reason,
+        "anchor": {"sequence": anchor.sequence, "sha256": anchor.sha256},
+        "entries": len(entries),
+    }
+    return Draft(Kind.ADOPTED, by, data)

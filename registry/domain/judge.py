@@ -154,9 +154,9 @@ class Clearance:
 
     def clean_answers_needed(self, *, bound: float, floor: float) -> int:
         """How many more canary answers, all good and none bad at the stable, until A ≥ `bound`."""
-        missing = 2 * bound - math.exp(self.log_p)
-        if missing <= 0:
+        if self.log_p >= math.log(2 * bound):  # P alone is enough, and may be too large for a float
             return 0
+        missing = 2 * bound - math.exp(self.log_p)
         return max(0, math.ceil((math.log(missing) - self.log_f) / _good_log(floor)))
 
 

@@ -22,6 +22,8 @@ def answer(turn: Turn, request: Request) -> tuple[Draft, ...]:
     """The entries that answer `request`."""
     if request.action == "rollback":
         return _roll_back(turn, request)
+    if request.action == "adopt":
+        return (_refused(request, "the journal is the one that was acted upon; there is nothing to adopt"),)
     if request.action == "promote" and request.to in (Stage.STAGING, Stage.PRODUCTION):
         return _promote(turn, request)
     return (_refused(request, f"action {request.action!r} to {request.to!r}: unknown"),)

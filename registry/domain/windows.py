@@ -46,6 +46,8 @@ def read(segment: Segment | None, counters: Mapping[Version, Counters], versions
     if segment is None or any(_replaced(segment.last.get(version), now[version]) for version in versions):
         return Reading(_begin(now))
     for version in versions:
+        if segment.last[version].proxy_errors is not None and now[version].proxy_errors is None:
+            return Reading(segment, problem=f"counters of {version}: the proxy gave none, and did before")
         problem = _contradiction(segment.last[version], now[version])
         if problem:
             return Reading(_begin(now), problem=f"counters of {version}: {problem}")
@@ -69,8 +71,8 @@ def _replaced(before: Counters | None, now: Counters) -> bool:
 
 
 def _contradiction(before: Counters, now: Counters) -> str | None:
-    if (before.proxy_errors is None) is not (now.proxy_errors is None):
-        return "the proxy answered for one reading and not for the other"
+    if before.proxy_errors is None and now.proxy_errors is not None:
+        return "the proxy gave some, and did not before"
     pairs = (
         (before.good, now.good),
         (before.refused, now.refused),

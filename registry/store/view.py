@@ -47,3 +47,9 @@ def read_view(home: Home, model: Model) -> dict[str, Any]:
         return dict(Fields.parse(_path(home, model).read_bytes(), "view").document)
     except (FileNotFoundError, InvalidDocument):
         return {}
+
+
+def forget_views(home: Home) -> None:
+    """Remove what an earlier controller saw."""
+    for path in (home.run / "views").glob("*"):
+        path.unlink()
