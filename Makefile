@@ -16,7 +16,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 EXTRAS := predictor registry training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format format-check typecheck test coverage \
+.PHONY: help install lint format format-check typecheck test coverage chaos \
 	train serve predict demo demo-down mlflow verify lock clean
 
 help: ## Print this table
@@ -72,6 +72,9 @@ test: $(READY) ## All tests: no network, no cluster
 
 coverage: $(READY) ## All tests with branch coverage; pages in htmlcov/
 	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-report=html
+
+chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffic; about half an hour
+	$(BIN)/pytest --chaos -m chaos -q -s tests/chaos
 
 train: $(READY) ## Train a version quickly, track it and publish it
 	$(BIN)/geometry train --quick --register-model

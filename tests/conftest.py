@@ -1,26 +1,15 @@
-"""What takes minutes or a cluster runs only when it is asked for; plain `pytest` leaves it out."""
+"""Which tests run: those marked `chaos` take many minutes and run with `--chaos` alone."""
 
 import pytest
 
-ASKED_FOR = {
-    "chaos": "kill processes at seeded moments, 20 each",
-    "readme": "run every command of the README in a clean clone",
-}
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    for name, purpose in ASKED_FOR.items():
-        parser.addoption(f"--{name}", action="store_true", help=f"Also {purpose}.")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    for name, purpose in ASKED_FOR.items():
-        config.addinivalue_line("markers", f"{name}: {purpose}")
+    parser.addoption("--chaos", action="store_true", help="Also run the tests that kill processes for many minutes.")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left = [name for name in ASKED_FOR if not config.getoption(f"--{name}")]
-    out = [item for item in items if any(item.get_closest_marker(name) for name in left)]
-    if out:
-        config.hook.pytest_deselected(items=out)
-        items[:] = [item for item in items if item not in out]
+    if config.getoption("--chaos"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("chaos")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
