@@ -25,6 +25,8 @@ def fold(model: Model, entries: Iterable[Entry], *, state: State | None = None) 
         if step is not None:
             try:
                 state = step(state, entry)
+            except JournalDamaged as error:
+                raise JournalDamaged(f"journal entry {entry.sequence} ({entry.kind}): {error}") from error
             except (KeyError, TypeError, ValueError, NotFound) as error:
                 raise JournalDamaged(
                     f"journal entry {entry.sequence} ({entry.kind}): {error!s} is wrong there"
@@ -42,9 +44,12 @@ def _move(state: State, version: Version, stage: Stage) -> State:
         raise JournalDamaged(
             f"version {version}: the journal moves it from {current.stage} to {stage}, which no rule allows"
         )
+    if stage is Stage.PRODUCTION and state.production is not None:
+        raise JournalDamaged(f"version {version}: the journal puts it in production beside {state.production}")
     versions = {**state.versions, version: replace(current, stage=stage)}
     staging = None if state.staging == version else state.staging
-    return replace(state, versions=MappingProxyType(versions), staging=staging)
+    production = None if state.production == version else state.production
+    return replace(state, versions=MappingProxyType(versions), staging=staging, production=production)
 
 
 def _published(state: State, entry: Entry) -> State:
@@ -111,6 +116,8 @@ def _running(state: State) -> Rollout:
 def _stepped(state: State, entry: Entry) -> State:
     """step (index), weight; evidence as it goes on."""
     rollout, step = _running(state), entry.data["step"]
+    if not 0 <= step < len(rollout.plan.steps):
+        raise JournalDamaged(f"step {step} of a rollout with {len(rollout.plan.steps)} steps")
     evidence = rollout.evidence if step == rollout.step else rollout.evidence.next_step()
     stepped = replace(rollout, step=step, stepped=entry.time, withheld=False, evidence=evidence, verdict=None)
     return replace(state, rollout=stepped)
@@ -161,9 +168,14 @@ def _promoted(state: State, entry: Entry) -> State:
 
 
 def _rolled_back(state: State, entry: Entry) -> State:
-    """version (the one that goes), to (the one that serves now, or null); request when one asked for it."""
+    """version (the one that goes), to (the one that serves now, or null); request when one asked for it.
+
+    What was rolled back from is not what a later rollback returns to: it gets traffic again by a promotion only.
+    """
     state, version = _answered(state, entry), Version(entry.data["version"])
     if state.rollout is not None:
+        if state.rollout.version != version:
+            raise JournalDamaged(f"the rollout is of {state.rollout.version}, not of {version}")
         return replace(_move(state, version, Stage.ARCHIVED), rollout=None)
     old = Version(entry.data["to"])
     state = _move(_move(state, version, Stage.ARCHIVED), old, Stage.PRODUCTION)
