@@ -179,7 +179,7 @@ def _rolled_back(state: State, entry: Entry) -> State:
         return replace(_move(state, version, Stage.ARCHIVED), rollout=None)
     old = Version(entry.data["to"])
     state = _move(_move(state, version, Stage.ARCHIVED), old, Stage.PRODUCTION)
-    return replace(state, production=old, previous=version, guarding=None)
+    return replace(state, production=old, previous=None, guarding=None)
 
 
 def _withdrawn(state: State, entry: Entry) -> State:
