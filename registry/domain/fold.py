@@ -85,11 +85,18 @@ def _answered(state: State, entry: Entry) -> State:
 
 
 def _staged(state: State, entry: Entry) -> State:
-    """version; request when no rollout follows. The version that was in staging goes back to development."""
+    """version; request when no rollout follows, else `promotion`: the request it is on the way of.
+
+    The version that was in staging goes back to development. A request on its way was asked from which stage already.
+    """
     version = Version(entry.data["version"])
     if state.staging is not None and state.staging != version:
         state = _move(state, state.staging, Stage.DEVELOPMENT)
-    return _answered(replace(_move(state, version, Stage.STAGING), staging=version), entry)
+    requests = tuple(
+        replace(request, source_stage=None) if request.id == entry.data.get("promotion") else request
+        for request in state.requests
+    )
+    return _answered(replace(_move(state, version, Stage.STAGING), staging=version, requests=requests), entry)
 
 
 def _started(state: State, entry: Entry) -> State:

@@ -81,18 +81,11 @@ def _promote(turn: Turn, request: Request) -> tuple[Draft, ...]:
     if reason is not None:
         return (_refused(request, reason, results),)
     passed = [asdict(result) for result in results]
-    staged = Draft(
-        Kind.STAGED, request.by, {"version": version, "request": _ending(request, Stage.STAGING), "checks": passed}
-    )
     if request.to == Stage.STAGING:
-        return (staged,)
+        return (Draft(Kind.STAGED, request.by, {"version": version, "request": request.id, "checks": passed}),)
+    staged = Draft(Kind.STAGED, request.by, {"version": version, "promotion": request.id, "checks": passed})
     drafts = () if turn.state.version(version).stage is Stage.STAGING else (staged,)
     return (*_window_closed(turn), *drafts, _started(turn, request, version, plan_of(turn.policy), passed))
-
-
-def _ending(request: Request, stage: Stage) -> str | None:
-    """The request's id when reaching `stage` answers it."""
-    return request.id if request.to == stage else None
 
 
 def _window_closed(turn: Turn) -> tuple[Draft, ...]:
