@@ -101,6 +101,8 @@ def _roll_back(turn: Turn, request: Request) -> tuple[Draft, ...]:
     """Before the swap the rollout ends; in the window production goes back; later the version before is started."""
     state, reason = turn.state, request.reason or "asked for"
     if state.rollout is not None:
+        if not state.rollout.plan.steps and request.time <= state.rollout.started:
+            return (_refused(request, f"production is on its way back to {state.rollout.version} already"),)
         data = {"version": state.rollout.version, "to": state.rollout.base, "reason": reason, "request": request.id}
         return (Draft(Kind.ABORTED, request.by, data),)
     if state.guarding is not None and state.guarding.previous is not None:
