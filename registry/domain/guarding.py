@@ -18,7 +18,7 @@ def watch(turn: Turn, guarding: Guarding) -> Decision:
     fault = absolute_fault(turn, guarding.version, revision, waiting=False)
     if fault is not None and _can_go_back(turn, guarding):
         return Decision((go_back(guarding, fault, actor=CONTROLLER, request=None),), memory)
-    if (turn.now - guarding.since).total_seconds() > guarding.plan.rollback_window:
+    if not turn.jumped and (turn.now - guarding.since).total_seconds() > guarding.plan.rollback_window:
         return Decision(close(guarding, memory), memory)
     if not settled(turn.state, turn.observation, turn.now) or turn.jumped:
         return Decision((), replace(memory, segment=None))

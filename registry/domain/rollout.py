@@ -31,7 +31,7 @@ def advance(turn: Turn, rollout: Rollout) -> Decision:
     fault = absolute_fault(turn, rollout.version, canary, waiting=rollout.step < 0)
     if fault is not None:
         return Decision((_rolled_back(rollout, fault, {}),), memory)
-    if (turn.now - rollout.started).total_seconds() > rollout.plan.deadline:
+    if not turn.jumped and (turn.now - rollout.started).total_seconds() > rollout.plan.deadline:
         return Decision((_expired(rollout),), memory)
     ready = canary is not None and canary.ready and canary.digest == turn.state.version(rollout.version).digest
     if rollout.step < 0 or rollout.withheld:
@@ -64,7 +64,7 @@ def absolute_fault(turn: Turn, version: Version, revision: ObservedRevision | No
     if not revision.ready and revision.restarts >= CRASH_LOOP:
         return f"crash loop: {revision.restarts} restarts"
     unready = revision.unready_since
-    if not waiting and unready is not None and turn.now - unready > NO_ENDPOINT:
+    if not waiting and not turn.jumped and unready is not None and turn.now - unready > NO_ENDPOINT:
         return f"no ready endpoint for {(turn.now - unready).total_seconds():.0f} s"
     return None
 
