@@ -40,7 +40,7 @@ def advance(turn: Turn, rollout: Rollout) -> Decision:
         reason = "the canary has no ready endpoint"
         withheld = Draft(Kind.WITHHELD, CONTROLLER, {"version": rollout.version, "weight": 0, "reason": reason})
         return Decision((withheld,), memory)
-    return _judge(turn, rollout, memory)
+    return _judge(turn, rollout, memory, problem=None if ready else "the canary did not say which digest it serves")
 
 
 def _memory(turn: Turn, rollout: Rollout) -> Memory:
@@ -77,7 +77,7 @@ def _go_on(rollout: Rollout) -> Draft:
     return _stepped(rollout, max(rollout.step, 0))
 
 
-def _judge(turn: Turn, rollout: Rollout, memory: Memory) -> Decision:
+def _judge(turn: Turn, rollout: Rollout, memory: Memory, *, problem: str | None) -> Decision:
     if rollout.base is None:
         raise ValueError(f"rollout of {rollout.version} has steps and nothing to compare with")
     step = rollout.plan.steps[rollout.step]
@@ -97,7 +97,7 @@ def _judge(turn: Turn, rollout: Rollout, memory: Memory) -> Decision:
         rollout.plan,
         weight=step.weight,
         soaked=soaked and reading.window is not None,
-        problem=reading.problem,
+        problem=problem or reading.problem,
     )
     return _conclude(turn, rollout, memory, verdict)
 
