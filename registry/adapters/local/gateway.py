@@ -60,6 +60,14 @@ class Gateway:
         """Start Envoy again when it ended: it comes back with the files of its last configuration."""
         self.child.step(now)
 
+    def drain(self, timeout: float) -> None:
+        """Close the ports and wait until every request under way is answered, for at most `timeout` seconds."""
+        if self._runs():
+            end = time.monotonic() + timeout
+            self.proxy.drain()
+            while self.proxy.unanswered() and time.monotonic() < end:
+                time.sleep(_LOOK)
+
     def stop(self, now: datetime) -> None:
         """Tell Envoy to end at once."""
         self.child.terminate(now, grace=timedelta(seconds=2))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,10 +48,23 @@ class Proxy:
             pinned=by_name.get(PINNED, {}),
         )
 
+    def drain(self) -> None:
+        """Take no new connection, and end those there are with their next answer."""
+        with suppress(httpx.HTTPError):
+            for path in ("/healthcheck/fail", "/drain_listeners"):
+                self._client.post(path)
+
+    def unanswered(self) -> int:
+        """Requests of clients that wait for an answer now; 0 when Envoy could not be asked."""
+        return self._sum(rf"^http\.({LIVE}|{PINNED})\.downstream_rq_active$") or 0
+
     def active_requests(self, clusters: Iterable[str]) -> int | None:
         """Requests that are at these clusters now, waiting ones included."""
         names = "|".join(clusters)
-        found = self._get("/stats", filter=rf"^cluster\.({names})\.upstream_rq(_pending)?_active$")
+        return self._sum(rf"^cluster\.({names})\.upstream_rq(_pending)?_active$")
+
+    def _sum(self, pattern: str) -> int | None:
+        found = self._get("/stats", filter=pattern)
         return None if found is None else sum(int(line.rpartition(" ")[2]) for line in found.splitlines())
 
     def _dump(self, resource: str) -> list[Any] | None:

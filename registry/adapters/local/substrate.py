@@ -128,8 +128,9 @@ class LocalSubstrate:
         }
 
     def stop(self, now: datetime) -> None:
-        """End everything: Envoy at once, revisions when their requests are done; killed when they take too long."""
+        """End everything when the requests under way are answered; killed is what takes too long."""
         children = [self.gateway.child, *(revision.child for revision in self._revisions.values())]
+        self.gateway.drain(GRACE.total_seconds())
         self.gateway.stop(now)
         for child in children:
             child.terminate(now)
