@@ -17,7 +17,7 @@ from registry.cli.asking import controller_runs, wait_for
 from registry.cli.options import Format, FormatOption, HomeOption, place, say, state_of
 from registry.cli.printing import print_data, print_table
 from registry.domain.errors import Unreachable
-from registry.domain.version import model_name
+from registry.domain.version import Model
 from registry.store.home import Home
 from registry.store.keys import generate_key
 from registry.store.policy import DEFAULT_POLICY_TEXT
@@ -107,13 +107,13 @@ def _start(home: Home, ports: Ports) -> None:
 
 def _await_serving(home: Home) -> None:
     """Wait until every model that has a version in production serves it."""
-    for path in sorted(home.journal.iterdir()) if home.journal.exists() else ():
-        wait_for(partial(_serves, home, path.name), seconds=SERVING, what=f"{path.name} to serve")
+    for model in home.journals():
+        wait_for(partial(_serves, home, model), seconds=SERVING, what=f"{model} to serve")
 
 
-def _serves(home: Home, name: str) -> bool | None:
+def _serves(home: Home, model: Model) -> bool | None:
     """True when the version in production has live traffic; raises Unreachable when the controller is stopped."""
-    state, view = state_of(home, name), read_view(home, model_name(name))
+    state, view = state_of(home, model), read_view(home, model)
     if view.get("problem"):
         raise Unreachable(view["problem"])
     weights = view.get("weights") or {}

@@ -8,6 +8,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
@@ -86,10 +87,7 @@ class Controller:
         return recorded
 
     def _models(self) -> tuple[Model, ...]:
-        journals = self.home.journal.iterdir() if self.home.journal.exists() else ()
-        return tuple(
-            sorted({*self.home.versions().models(), *(Model(path.name) for path in journals if path.is_dir())})
-        )
+        return tuple(sorted({*self.home.versions().models(), *self.home.journals()}))
 
     def _turn(self, watched: Watched) -> bool:
         entries = watched.journal.read()
@@ -198,7 +196,8 @@ class Controller:
         if watched.problem != problem:
             watched.problem = problem
             _log.error("model.stopped model=%s reason=%s", watched.state.model, problem)
-            write_view(self.home, watched.state, Observation(), None, now=self.now(), problem=problem)
+            with suppress(OSError):  # perhaps the very problem; what serves is supervised all the same
+                write_view(self.home, watched.state, Observation(), None, now=self.now(), problem=problem)
 
 
 def _line(entry: Entry | Draft) -> str:

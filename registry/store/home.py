@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.domain.version import Model
+from registry.domain.version import Model, model_name
 from registry.store.journal import JournalStore
 from registry.store.keys import Trust, load_trust
-from registry.store.versions import VersionStore
+from registry.store.versions import VersionStore, directories
 
 DEFAULT = ".geometry"
 VARIABLE = "GEOMETRY_HOME"
@@ -54,6 +54,10 @@ class Home:
 
     def journal_of(self, model: Model) -> JournalStore:
         return JournalStore(self.journal, model)
+
+    def journals(self) -> tuple[Model, ...]:
+        """Names of models that have a journal, sorted; whatever else lies in the folder is none."""
+        return tuple(Model(name) for name in directories(self.journal, model_name))
 
     def trust(self) -> Trust:
         """Raises NotFound or InvalidDocument."""

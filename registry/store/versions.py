@@ -54,11 +54,11 @@ class VersionStore:
 
     def models(self) -> tuple[Model, ...]:
         """Names of models that have a directory here, sorted."""
-        return tuple(Model(name) for name in _directories(self.root / MODELS, model_name))
+        return tuple(Model(name) for name in directories(self.root / MODELS, model_name))
 
     def versions(self, model: Model) -> tuple[Version, ...]:
         """Versions that have a directory here, also deleted ones of which only the manifest is left; by name."""
-        return tuple(Version(name) for name in _directories(self.root / MODELS / model_name(model), version_name))
+        return tuple(Version(name) for name in directories(self.root / MODELS / model_name(model), version_name))
 
     def directory(self, model: Model, version: Version) -> Path:
         """Where a version lies, or would lie."""
@@ -206,7 +206,7 @@ def _read(path: Path, *, limit: int) -> bytes:
         return file.read(limit + 1)
 
 
-def _directories(parent: Path, name: Callable[[str], str]) -> list[str]:
+def directories(parent: Path, name: Callable[[str], str]) -> list[str]:
     """Sorted names of directories in `parent` that `name` accepts; others (a dot first) are being written."""
     try:
         found = sorted(entry.name for entry in os.scandir(parent) if entry.is_dir(follow_symlinks=False))
