@@ -56,15 +56,21 @@ def ask(home: Home, model: Model, request: Mapping[str, Any], *, seconds: float)
     require_controller(home)
     journal = home.journal_of(model)
     filed = file_request(journal, {"id": uuid.uuid4().hex, "model": model, **request}, by=user(), now=now())
+    return answer_to(home, model, filed.data["id"], seconds=seconds)
+
+
+def answer_to(home: Home, model: Model, request: str, *, seconds: float) -> Entry:
+    """Wait for the entry that answers the request of this id; raises Refused, Unreachable or TimeoutError."""
+    journal = home.journal_of(model)
 
     def answer() -> Entry | None:
-        for entry in journal.read()[filed.sequence :]:
-            if entry.data.get("request") == filed.data["id"]:
+        for entry in journal.read():
+            if entry.data.get("request") == request:
                 return entry
         require_controller(home)
         return None
 
-    entry = wait_for(answer, seconds=seconds, what=f"request {filed.data['id']} (entry {filed.sequence})")
+    entry = wait_for(answer, seconds=seconds, what=f"request {request}")
     if entry.kind is Kind.REFUSED:
         raise Refused(f"refused: {entry.data['reason']}")
     return entry

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from registry.cli.asking import ask, follow, require_controller, summary, wait_for
+from registry.cli.asking import answer_to, ask, follow, require_controller, summary, wait_for
 from registry.cli.options import (
     MODEL,
     Format,
@@ -71,12 +71,21 @@ def promote(
         _rehearse(found, name, chosen, to=to, source_stage=source_stage)
         return
     require_controller(found)
-    if not _done_already(state_of(found, name), chosen, to):
+    state = state_of(found, name)
+    if waiting := _waiting(state, chosen, to):
+        say(f"accepted: {summary(answer_to(found, name, waiting, seconds=ANSWER))}")
+    elif not _done_already(state, chosen, to):
         confirm(f"Promote {model} {version} to {to}?", yes=yes)
         request = {"action": "promote", "version": chosen, "to": to, "sourceStage": source_stage, "reason": reason}
         say(f"accepted: {summary(ask(found, name, request, seconds=ANSWER))}")
     if wait:
         _wait(found, name, chosen, seconds=timeout, to=to)
+
+
+def _waiting(state: State, version: Version, to: str) -> str | None:
+    """The id of a request for the same that nobody answered yet, perhaps of a command that was killed."""
+    asked = (request for request in state.requests if (request.action, request.to) == ("promote", to))
+    return next((request.id for request in asked if request.version == version), None)
 
 
 def _done_already(state: State, version: Version, to: str) -> bool:
