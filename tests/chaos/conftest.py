@@ -123,7 +123,7 @@ class Installation:
         return found
 
     def check_journal(self) -> None:
-        """The journal verifies from its first entry on, and from the first promotion on one version is in production."""
+        """The journal verifies from its first entry on, and from the first promotion on one version is production."""
         entries = self.home.journal_of(SHAPES).read()
         promoted = False
         for length in range(len(entries) + 1):
