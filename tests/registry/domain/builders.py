@@ -27,6 +27,8 @@ V1, V2, V3 = Version("1"), Version("2"), Version("3")
 QUICK = Policy(rollout=RolloutPolicy(steps=(Step(10, 5), Step(50, 5)), deadline=3600, rollback_window=300))
 """Two judged steps of 5 s."""
 
+SLOW = replace(QUICK, rollout=replace(QUICK.rollout, steps=(Step(10, 600), Step(50, 600))))
+
 IMAGES = 400
 
 
@@ -205,6 +207,11 @@ def stepping(policy: Policy = QUICK) -> Installation:
     for _ in range(4):
         place.turn()
     return place
+
+
+def soaking() -> Installation:
+    """As `stepping`, at a step whose soak no test waits for."""
+    return stepping(SLOW)
 
 
 def promoted(policy: Policy = QUICK) -> Installation:
