@@ -1,5 +1,6 @@
 """From Keras to LiteRT, the graph that is served, and the proof that both compute the same."""
 
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,9 @@ def to_litert(model: "keras.Model") -> bytes:
     """`model.tflite`: FP32, uint8 images (N, height, width, 3) in, probabilities (N, classes) out; N can be resized."""
     import tensorflow as tf
 
-    return bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    with TemporaryDirectory() as directory:
+        model.export(directory, verbose=False)  # the converter's own call would print to stdout, which is data
+        return bytes(tf.lite.TFLiteConverter.from_saved_model(directory).convert())
 
 
 def litert_probabilities(content: bytes, images: Pixels, *, batch: int = _BATCH) -> Probabilities:

@@ -54,6 +54,7 @@ def fit(
         x=batches(train, batch=batch, seed=seed),
         steps_per_epoch=steps,
         epochs=epochs,
+        shuffle=False,  # done by `batches`
         validation_data=(validation.images, validation.labels),
         validation_batch_size=256,
         callbacks=[_reporting(reporter, log, steps=steps, epochs=epochs), _stopping()],
