@@ -17,6 +17,7 @@ from registry.adapters.local.envoy import Ports
 from registry.adapters.local.revision import free_port
 from registry.adapters.local.state import read_state
 from registry.domain.fold import fold
+from registry.domain.state import State
 from registry.domain.version import Model
 from registry.store.home import Home
 from tests.fixtures.versions import publish_tiny
@@ -24,8 +25,11 @@ from training.traffic import Tally, flowing, shots
 
 GEOMETRY = str(Path(sys.executable).with_name("geometry"))
 SHAPES = Model("shapes")
-RATE = 60.0
+RATE = 30.0
 """Requests a second; two tiny nets and this process share the machine."""
+
+NO_TRACKING = 'raise ImportError("left out of this installation")\n'
+"""In the place of MLflow, whose imports would take more of the machine than everything else together."""
 
 POLICY = """\
 schema: 1
@@ -53,19 +57,26 @@ def pause(seconds: float) -> None:
 class Installation:
     """`home` on free ports, driven by commands in processes of their own."""
 
-    def __init__(self, root: Path, *, steps: str) -> None:
+    def __init__(self, root: Path, *, steps: str, tracking: bool) -> None:
         self.root = root
         self.home = Home(root / ".geometry")
         self.ports = Ports(public=free_port(), pinned=free_port(), admin=free_port())
         self.url = f"http://127.0.0.1:{self.ports.public}"
         self.home.root.mkdir(parents=True)
         self.home.policy.write_text(POLICY.format(steps=steps))
+        self.environment = {**os.environ, "GEOMETRY_HOME": str(self.home.root)}
+        if not tracking:
+            without = root / "without"
+            without.mkdir()
+            (without / "mlflow.py").write_text(NO_TRACKING)
+            paths = [str(without), *filter(None, [os.environ.get("PYTHONPATH")])]
+            self.environment["PYTHONPATH"] = os.pathsep.join(paths)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """A command under way."""
         return subprocess.Popen(
             [GEOMETRY, *arguments],
-            env={**os.environ, "GEOMETRY_HOME": str(self.home.root)},
+            env=self.environment,
             cwd=self.root,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -124,13 +135,16 @@ class Installation:
 
     def check_journal(self) -> None:
         """The journal verifies from its first entry on, and from the first promotion on one version is production."""
-        entries = self.home.journal_of(SHAPES).read()
-        promoted = False
-        for length in range(len(entries) + 1):
-            state = fold(SHAPES, entries[:length])
+        state, promoted = State(SHAPES), False
+        for entry in self.home.journal_of(SHAPES).read():
+            state = fold(SHAPES, [entry], state=state)
             promoted = promoted or state.production is not None
             stages = [version.version for version in state.versions.values() if version.stage == "production"]
-            assert stages == ([state.production] if promoted else []), f"after entry {length}"
+            assert stages == ([state.production] if promoted else []), f"after entry {entry.sequence}"
+
+    def entries(self) -> int:
+        """How many entries the journal has."""
+        return len(self.home.journal_of(SHAPES).read())
 
     def check_serving(self, version: str) -> None:
         """The version is in production, and has every live request."""
@@ -150,9 +164,9 @@ class Installation:
 
 
 @contextmanager
-def running(root: Path, *, steps: str) -> Iterator[Installation]:
-    """An installation with version 1 in production."""
-    made = Installation(root, steps=steps)
+def running(root: Path, *, steps: str, tracking: bool = False) -> Iterator[Installation]:
+    """An installation with version 1 in production. tracking: with MLflow, which follows the journal."""
+    made = Installation(root, steps=steps, tracking=tracking)
     try:
         made.publish()
         made.up()

@@ -12,8 +12,10 @@ import pytest
 MOMENTS = 20
 VICTIMS = ("controller", "envoy", "stable", "canary", "promote")
 STEPS = "{weight: 20, soak: 1}, {weight: 50, soak: 1}"
-LONGEST = 12.0
-"""Seconds from the promotion to the kill at most; an undisturbed rollout takes about as long."""
+ENTRIES, SECONDS = 16, 1.5
+"""A moment: so many entries after the command was started, and so many seconds later, both at most. An undisturbed
+rollout records about as many entries; a moment counted in them is as good on a slow machine as on a fast one.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def victim(request):
 @pytest.fixture(scope="module")
 def of_victim(running, tmp_path_factory, victim):
     """One installation for all moments of a victim: every moment promotes the next version."""
-    with running(tmp_path_factory.mktemp(victim), steps=STEPS) as made:
+    with running(tmp_path_factory.mktemp(victim), steps=STEPS, tracking=victim == "controller") as made:
         yield made
 
 
@@ -56,20 +58,25 @@ def finish(installation, version):
 @pytest.mark.chaos
 @pytest.mark.parametrize("moment", range(MOMENTS))
 def test_a_rollout_survives_a_kill_at_any_moment(of_victim, victim, moment, wait_until, pause):
-    begun, after = time.monotonic(), random.Random(f"{victim} {moment}").uniform(0, LONGEST)
-    version = of_victim.publish()
+    begun, dice = time.monotonic(), random.Random(f"{victim} {moment}")
+    entries, seconds = dice.randrange(ENTRIES), dice.uniform(0, SECONDS)
+    version, before = of_victim.publish(), of_victim.entries()
     with of_victim.traffic() as tally:
         promotion = of_victim.start(*of_victim.promotion(version))
-        pause(after)
+        wait_until(
+            lambda: of_victim.entries() >= before + entries or promotion.poll() is not None, seconds=60, what="entry"
+        )
+        pause(seconds)
         rollout = kill(of_victim, victim, version, promotion, wait_until)
         if victim == "controller":
             wait_until(lambda: set(of_victim.processes()) <= {promotion.pid}, seconds=2, what="no orphan")
         finish(of_victim, version)
         promotion.communicate(timeout=60)
-    phase = "not in progress" if rollout is None else f"step {rollout['step']} at {rollout['weight']} %"
+    phase = "no rollout" if rollout is None else f"step {rollout['step']} at {rollout['weight']:2} %"
     print(
-        f"{victim:<10} {moment:>2}  killed after {after:4.1f} s ({phase}), promote ended with {promotion.returncode}; "
-        f"done after {time.monotonic() - begun:4.1f} s, {tally.sent} requests, {len(tally.failures)} failed"
+        f"{victim:<10} {moment:>2}  killed {entries:>2} entries + {seconds:.1f} s on ({phase}), its promote ended with "
+        f"{promotion.returncode}; done after {time.monotonic() - begun:.0f} s, {tally.sent} requests, "
+        f"{len(tally.failures)} failed"
     )
     assert promotion.returncode in {"controller": (0, 5), "promote": (0, -signal.SIGKILL)}.get(victim, (0,))
     assert victim != "promote" or not tally.failures
