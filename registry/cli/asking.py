@@ -76,10 +76,10 @@ def answer_to(home: Home, model: Model, request: str, *, seconds: float) -> Entr
     return entry
 
 
-def follow(home: Home, model: Model, *, seconds: float) -> State:
-    """Tell each new entry until nothing is in progress or waiting; return the state then."""
+def follow(home: Home, model: Model, *, seconds: float, after: Entry | None = None) -> State:
+    """Tell the entries after `after` (or new ones) until nothing is in progress or waiting; return the state then."""
     journal = home.journal_of(model)
-    told = len(journal.read())
+    told = after.sequence if after else len(journal.read())
 
     def ended() -> State | None:
         nonlocal told

@@ -44,11 +44,11 @@ def get_version(
     home: HomeOption = None,
 ) -> None:
     """Verify one version and print its card. Exit 1 names the file that is not what was signed."""
-    found, name = place(home), model_name(model)
-    candidate = read_candidate(found.versions(), found.trust(), name, version_name(version))
+    found, name, chosen = place(home), model_name(model), version_name(version)
+    candidate = read_candidate(found.versions(), found.trust(), name, chosen)
     if candidate.card is None or candidate.manifest is None:
         raise NotVerified(candidate.verification_error or f"{model} {version}: has no card")
-    known = state_of(found, model).versions.get(version_name(version))
+    known = state_of(found, model).versions.get(chosen)
     card = candidate.card
     print_data(
         {

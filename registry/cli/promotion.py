@@ -22,6 +22,7 @@ from registry.cli.options import (
 from registry.cli.printing import print_data, print_table
 from registry.domain.documents import timestamp
 from registry.domain.errors import Refused
+from registry.domain.journal import Entry
 from registry.domain.judge import Clearance
 from registry.domain.observation import Observation
 from registry.domain.requests import plan_of, refusal
@@ -71,15 +72,17 @@ def promote(
         _rehearse(found, name, chosen, to=to, source_stage=source_stage)
         return
     require_controller(found)
-    state = state_of(found, name)
+    state, accepted = state_of(found, name), None
     if waiting := _waiting(state, chosen, to):
-        say(f"accepted: {summary(answer_to(found, name, waiting, seconds=ANSWER))}")
+        accepted = answer_to(found, name, waiting, seconds=ANSWER)
     elif not _done_already(state, chosen, to):
         confirm(f"Promote {model} {version} to {to}?", yes=yes)
         request = {"action": "promote", "version": chosen, "to": to, "sourceStage": source_stage, "reason": reason}
-        say(f"accepted: {summary(ask(found, name, request, seconds=ANSWER))}")
+        accepted = ask(found, name, request, seconds=ANSWER)
+    if accepted:
+        say(f"accepted: {summary(accepted)}")
     if wait:
-        _wait(found, name, chosen, seconds=timeout, to=to)
+        _wait(found, name, chosen, seconds=timeout, to=to, after=accepted)
 
 
 def _waiting(state: State, version: Version, to: str) -> str | None:
@@ -99,8 +102,8 @@ def _done_already(state: State, version: Version, to: str) -> bool:
     return False
 
 
-def _wait(found: Home, model: Model, version: Version, *, seconds: float, to: str) -> None:
-    state = follow(found, model, seconds=seconds)
+def _wait(found: Home, model: Model, version: Version, *, seconds: float, to: str, after: Entry | None) -> None:
+    state = follow(found, model, seconds=seconds, after=after)
     if state.version(version).stage != to:
         raise Refused(
             f"{model} {version} is in {state.version(version).stage}, not in {to}; `geometry history` says why"
@@ -153,7 +156,7 @@ def rollback(
     entry = ask(found, name, {"action": "rollback", "version": None, "to": "", "reason": reason}, seconds=ANSWER)
     say(f"accepted: {summary(entry)}")
     if wait:
-        follow(found, name, seconds=timeout)
+        follow(found, name, seconds=timeout, after=entry)
 
 
 def status(

@@ -1,0 +1,116 @@
+"""The `geometry` command inside this process, on a home of its own; and a controller that answers what it asks."""
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from registry.cli import main
+from registry.cli.options import now
+from registry.controller.__main__ import only_one
+from registry.domain.decision import decide
+from registry.domain.fold import fold
+from registry.domain.observation import Observation, ObservedRevision, ObservedRoute
+from registry.domain.state import State, release
+from registry.domain.turn import Turn
+from registry.domain.version import Model
+from registry.store.candidate import read_candidate
+from registry.store.home import Home
+from registry.store.policy import load_policy
+from registry.store.view import write_view
+
+SHAPES = Model("shapes")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left: its exit code, data and progress."""
+
+    code: int
+    output: str
+    told: str
+
+
+class Deciding:
+    """A controller without a substrate: it decides and records, and what it released is there at once."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._ended = threading.Event()
+        self._deciding = threading.Lock()
+        self.pause, self.go_on = self._deciding.acquire, self._deciding.release
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Deciding":
+        self._lock = only_one(self._home)
+        self._lock.__enter__()
+        self.turn()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._lock.__exit__(None, None, None)
+
+    def _run(self) -> None:
+        while not self._ended.wait(0.02):
+            with self._deciding:
+                self.turn()
+
+    def turn(self) -> None:
+        """One turn, as the controller takes it."""
+        journal, store, trust = self._home.journal_of(SHAPES), self._home.versions(), self._home.trust()
+        entries = journal.read()
+        state = fold(SHAPES, entries)
+        observation = self._observation(state)
+        turn = Turn(
+            state=state,
+            observation=observation,
+            now=now(),
+            policy=load_policy(self._home.policy),
+            found={name: store.verify(SHAPES, name, trust).digest for name in store.versions(SHAPES)},
+            candidates={name: read_candidate(store, trust, SHAPES, name) for name in state.versions},
+        )
+        drafts = decide(turn).drafts
+        if drafts:
+            journal.append(drafts, head=entries[-1] if entries else None, now=now())
+        write_view(self._home, state, observation, None, now=now())
+
+    def _observation(self, state: State) -> Observation:
+        wanted = release(state)
+        running = [revision for revision in (wanted.stable, *wanted.canaries) if revision]
+        return Observation(
+            revisions={found.version: ObservedRevision(found.version, True, found.digest, 0) for found in running},
+            route=ObservedRoute(wanted.weights, now(), None),
+        )
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """An empty installation, which commands find as a user's do."""
+    monkeypatch.setenv("GEOMETRY_HOME", str(tmp_path / "home"))
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def deciding() -> Callable[[Home], Deciding]:
+    return Deciding
+
+
+@pytest.fixture
+def geometry(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """Run a command as the console script does."""
+
+    def ran(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["geometry", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        found = capsys.readouterr()
+        return Ran(ended.value.code or 0, found.out, found.err)
+
+    return ran
