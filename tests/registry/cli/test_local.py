@@ -1,0 +1,81 @@
+"""`geometry local` and the console script, as processes."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from registry.adapters.local.revision import free_port, is_free
+from registry.adapters.local.state import read_state
+from registry.cli.asking import controller_runs
+
+GEOMETRY = str(Path(sys.executable).with_name("geometry"))
+HEAVY = ("tensorflow", "keras", "mlflow", "kserve", "kubernetes")
+
+
+@pytest.fixture
+def ports():
+    """Options for ports that nobody uses."""
+    options = ("--port", "--pinned-port", "--admin-port")
+    return {option: str(free_port()) for option in options}
+
+
+@pytest.fixture
+def up(home, geometry, ports):
+    """`geometry local up`; whatever comes of it, `down` follows."""
+    yield lambda: geometry("local", "up", *(word for option in ports.items() for word in option))
+    geometry("local", "down")
+
+
+def test_up_twice_is_harmless_and_down_leaves_nothing(home, geometry, up, ports):
+    assert up().code == 0
+    state = read_state(home.root)
+    assert up().code == 0
+    assert read_state(home.root) == state
+    shown = json.loads(geometry("local", "status", "-o", "json").output)
+    assert [process["name"] for process in shown["processes"]] == ["controller", "envoy"]
+    assert geometry("local", "down").code == 0
+    assert not controller_runs(home)
+    assert not any(Path(f"/proc/{pid}/cmdline").exists() for pid in (state.envoy,))
+    assert all(is_free(int(port)) for port in ports.values())
+    assert geometry("local", "status").code == 5
+
+
+def test_a_port_that_is_taken_is_named_with_the_way_out(geometry, up, ports):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", int(ports["--pinned-port"])))
+        holder.listen()
+        ran = up()
+    assert ran.code == 5
+    assert f"port {ports['--pinned-port']}" in ran.told
+    assert "geometry local up --pinned-port N" in ran.told
+
+
+def test_a_broken_policy_is_named_and_nothing_stays(home, up):
+    home.root.mkdir()
+    home.policy.write_text("rollout: {stepz: []}")
+    ran = up()
+    assert ran.code == 5
+    assert "stepz" in ran.told
+    assert not controller_runs(home)
+
+
+def test_down_where_nothing_runs_is_harmless(home, geometry):
+    assert geometry("local", "down").code == 0
+
+
+def test_the_console_script_ends_with_the_code_of_the_error(tmp_path):
+    environment = {**os.environ, "GEOMETRY_HOME": str(tmp_path / "home")}
+    ran = subprocess.run([GEOMETRY, "rollback", "--yes"], env=environment, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (5, "")
+    assert "Traceback" not in ran.stderr
+
+
+def test_the_command_does_not_load_what_it_does_not_need():
+    program = "import sys, registry.cli.app as a; a.add_plugins(); print(*{n.split('.')[0] for n in sys.modules})"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not set(ran.stdout.split()) & set(HEAVY)
