@@ -80,3 +80,31 @@ def test_a_rollout_survives_a_kill_at_any_moment(of_victim, victim, moment, wait
     )
     assert promotion.returncode in {"controller": (0, 5), "promote": (0, -signal.SIGKILL)}.get(victim, (0,))
     assert victim != "promote" or not tally.failures
+
+
+def test_a_rollout_survives_the_death_of_everything_that_takes_part(installation, wait_until, pause):
+    dice, version = random.Random(20260301), installation.publish()
+    with installation.traffic():
+        promotion = installation.start(*installation.promotion(version))
+        wait_until(lambda: "canary" in installation.pids(version), seconds=30, what="canary")
+        for victim in dice.sample(VICTIMS, len(VICTIMS)):
+            pause(dice.uniform(0, 0.5))
+            kill(installation, victim, version, promotion, wait_until)
+            if victim == "controller":
+                wait_until(lambda: set(installation.processes()) <= {promotion.pid}, seconds=2, what="no orphan")
+                installation.up()
+        finish(installation, version)
+    promotion.communicate(timeout=60)
+    assert promotion.returncode == -signal.SIGKILL
+
+
+def test_after_the_death_of_every_process_at_once_production_serves_again(installation, wait_until):
+    production = installation.status()["production"]
+    for pid in installation.pids().values():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not installation.processes(), seconds=2, what="no orphan")
+    installation.up()
+    with installation.traffic() as tally:
+        wait_until(lambda: tally.sent >= 10, seconds=30, what="ten requests")
+    assert set(tally.answers) == {production}
+    assert not tally.failures
