@@ -19,8 +19,9 @@ SIDES = {ModelType.CUSTOM: 64, ModelType.EFFICIENTNET_B0: 224}
 LOGITS = "logits"
 _BACKBONE = "backbone"
 
+_HIDDEN = 128  # units between what was seen where and the logits
 # Filters, kernel side and stride of each convolution.
-_CUSTOM = ((32, 5, 2), (48, 3, 1), (64, 3, 2), (96, 3, 1), (96, 3, 2), (96, 3, 1), (32, 1, 1))
+_CUSTOM = ((32, 5, 2), (40, 3, 1), (64, 3, 2), (64, 3, 1), (64, 3, 1), (96, 3, 2), (40, 3, 2))
 _QUICK = ((32, 5, 2), (48, 3, 2), (64, 3, 2), (96, 3, 2))
 
 
@@ -97,7 +98,8 @@ def _custom(images: "keras.KerasTensor", *, quick: bool) -> "keras.KerasTensor":
             name=f"convolution_{place}",
         )(flow)
     # Where on the outline a corner is matters: with global pooling the net learns several times slower.
-    return layers.Flatten(name="places")(flow)
+    places = layers.Flatten(name="places")(flow)
+    return layers.Dense(_HIDDEN, activation="relu", kernel_initializer="he_normal", name="hidden")(places)
 
 
 def _efficientnet(images: "keras.KerasTensor") -> "keras.KerasTensor":

@@ -13,7 +13,9 @@ from predictor.image import Pixels
 from registry.domain.card import CARD, Card, InputSpec, Lineage, Slo, parse_card
 from registry.domain.errors import NotFound, Refused
 from registry.domain.evaluation import EVALUATION, Baseline, EvaluatedImage, Evaluation
+from registry.domain.fold import fold
 from registry.domain.manifest import Manifest
+from registry.domain.state import State
 from registry.domain.version import Model, Version
 from registry.store.home import Home
 from registry.store.keys import SigningKey, generate_key, load_signing_key
@@ -78,17 +80,23 @@ def publish(
     def render(chosen: Version) -> Mapping[str, bytes]:
         return {CARD: candidate.card(chosen).content(), EVALUATION: evaluation, MODEL_FILE: candidate.litert}
 
-    return home.versions().publish(candidate.model, version, render, key=key, created=created)
+    taken = recorded(home, candidate.model).versions
+    return home.versions().publish(candidate.model, version, render, key=key, created=created, taken=taken)
 
 
 def require_free(home: Home, model: Model, version: Version) -> None:
     """Raise Refused when the version exists, before hours are spent on it."""
-    existing = home.versions().versions(model)
+    existing = tuple(dict.fromkeys((*recorded(home, model).versions, *home.versions().versions(model))))
     if version in existing:
         raise Refused(
             f"{model} {version}: exists already and a version never changes; "
             f"there are {', '.join(existing)}; take another --model-version, or none for the next free number"
         )
+
+
+def recorded(home: Home, model: Model) -> State:
+    """The model as its journal tells it."""
+    return fold(model, home.journal_of(model).read())
 
 
 def signing_key(home: Home, say: Callable[[str], None]) -> SigningKey:

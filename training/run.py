@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from predictor.image import Pixels
 from registry.domain.card import Lineage
-from registry.domain.errors import NotFound
-from registry.domain.fold import fold
+from registry.domain.errors import NotFound, Refused, Unreachable
 from registry.domain.manifest import Manifest
 from registry.domain.version import Model, Version, version_name
 from registry.store.home import Home
@@ -27,14 +26,14 @@ from training import publish
 from training.architectures import SIDES, build, continued, served
 from training.calibrate import fit_temperature
 from training.dataset import Dataset, folders, rendered
-from training.errors import NotTracked, ResumeError
+from training.errors import DatasetError, NotTracked, ResumeError
 from training.evaluate import Report, evaluate
 from training.export import litert_probabilities, parity, to_litert
 from training.figures import pictures
 from training.fit import fit
 from training.progress import Reporter
 from training.settings import LATEST, Settings
-from training.tracking import Run, load_model, open_run
+from training.tracking import Run, complete_registration, load_model, open_run
 
 if TYPE_CHECKING:
     import keras
@@ -70,7 +69,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """A run whose preconditions hold. earlier: the version to continue. baseline: the one to compare with."""
+    """A run whose preconditions hold. earlier: the version to continue. baseline: the one to compare with. given: a
+    data set that replaces the one that the settings name."""
 
     settings: Settings
     home: Home
@@ -78,6 +78,7 @@ class Job:
     earlier: VerifiedVersion | None
     baseline: VerifiedVersion | None
     key: SigningKey | None
+    given: Dataset | None = None
 
     @property
     def epochs(self) -> int:
@@ -86,6 +87,8 @@ class Job:
 
     def load(self, *, width: int, height: int) -> Dataset:
         """The data set at a size."""
+        if self.given is not None:
+            return _of_size(self.given, width=width, height=height)
         settings, effort = self.settings, self.settings.effort
         if settings.data is not None:
             return folders(settings.data, width=width, height=height, skip_unreadable=settings.skip_unreadable)
@@ -111,23 +114,29 @@ class Trained:
     report: Report
 
 
-def run(settings: Settings, *, home: Home, tracking_uri: str, reporter: Reporter) -> Outcome:
-    """Train, track, and with `settings.register` publish.
+def run(
+    settings: Settings, *, home: Home, tracking_uri: str, reporter: Reporter, dataset: Dataset | None = None
+) -> Outcome:
+    """Train, track, and with `settings.register` publish. dataset: train on this instead of what the settings name.
 
     Raises Refused (the version exists), NotFound (baseline or version to resume), Unreachable (no MLflow at the start),
     NotVerified, TrainingError and its kinds. MLflow failing later is in the outcome.
     """
-    job = prepare(settings, home=home, say=reporter.say)
+    try:
+        job = replace(prepare(settings, home=home, say=reporter.say), given=dataset)
+    except Refused:
+        _complete(settings, home, tracking_uri, reporter.say)
+        raise
     side, name = SIDES[settings.model_type], f"{settings.model_type}{'-quick' if settings.quick else ''}"
     with ThreadPoolExecutor(2) as pool:
         loading = pool.submit(job.load, width=side, height=side)
         opening = pool.submit(open_run, tracking_uri, experiment=settings.model, name=name, root=home.root)
         import keras  # noqa: F401  # the longest single wait, beside the two above
 
-        dataset, tracked = loading.result(), opening.result()
+        images, tracked = loading.result(), opening.result()
     succeeded = False
     try:
-        outcome = _tracked(job, dataset, tracked, reporter)
+        outcome = _tracked(job, images, tracked, reporter)
         succeeded = True
     finally:
         tracked.close(succeeded=succeeded)
@@ -147,6 +156,21 @@ def prepare(settings: Settings, *, home: Home, say: Callable[[str], None]) -> Jo
         baseline=_baseline(settings, home),
         key=publish.signing_key(home, say) if settings.register else None,
     )
+
+
+def _complete(settings: Settings, home: Home, tracking_uri: str, say: Callable[[str], None]) -> None:
+    """Register in MLflow what is published and is not there, because its run was killed in between."""
+    store, version = home.versions(), settings.version
+    if version is None or version not in store.versions(settings.model):
+        return
+    verified = store.verify(settings.model, version, home.trust())
+    run_id, digest = publish.read_card(verified).lineage.run_id, verified.digest
+    try:
+        done = complete_registration(tracking_uri, name=settings.model, version=version, digest=digest, run_id=run_id)
+    except Unreachable as error:
+        say(str(error))
+    else:
+        say(f"MLflow has {settings.model} {version}" + (" now: its run had been interrupted" if done else ""))
 
 
 def _tracked(job: Job, dataset: Dataset, tracked: Run, reporter: Reporter) -> Outcome:
@@ -215,6 +239,14 @@ def _network(job: Job, dataset: Dataset, tracking_uri: str) -> "keras.Model":
             "set MLFLOW_TRACKING_URI to where it was trained, or train without --resume"
         )
     return continued(model, settings.model_type, classes=classes)
+
+
+def _of_size(dataset: Dataset, *, width: int, height: int) -> Dataset:
+    """The data set itself; raises DatasetError when its images have another size."""
+    found = dataset.test.images.shape[1:3]
+    if found != (height, width):
+        raise DatasetError(f"the given images are {found[1]} × {found[0]} pixels, wanted {width} × {height}")
+    return dataset
 
 
 def _record(trained: Trained, dataset: Dataset, tracked: Run) -> None:
@@ -305,7 +337,7 @@ def _baseline(settings: Settings, home: Home) -> VerifiedVersion | None:
     """The version to compare with: the one that was named, else the one in production."""
     if not settings.register:
         return None
-    version = settings.baseline or fold(settings.model, home.journal_of(settings.model).read()).production
+    version = settings.baseline or publish.recorded(home, settings.model).production
     return home.versions().verify(settings.model, version, home.trust()) if version else None
 
 

@@ -25,6 +25,7 @@ LOCAL_ARTIFACTS = "mlartifacts"
 _BOUNDS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is data
 }
 _NEVER = 1 << 60  # steps between autologged batches
@@ -157,6 +158,27 @@ def load_model(uri: str, run_id: str, *, root: Path) -> "keras.Model | None":
         return mlflow.keras.load_model(f"runs:/{run_id}/{MODEL_ARTIFACT}", load_model_kwargs={"compile": False})
     except Exception:  # as in Run._send; the caller says what is missing
         return None
+
+
+def complete_registration(uri: str, *, name: str, version: str, digest: str, run_id: str) -> bool:
+    """Register a published version whose run was killed before it could; False when there is nothing to do.
+
+    Raises Unreachable when MLflow does not answer or has no model of that run.
+    """
+    mlflow = _mlflow()
+    try:
+        mlflow.set_tracking_uri(uri)
+        wanted = {"version": version, "digest": digest}
+        if any(wanted.items() <= found.tags.items() for found in _versions(mlflow.MlflowClient(uri), name)):
+            return False
+        mlflow.register_model(f"runs:/{run_id}/{MODEL_ARTIFACT}", name, tags=wanted, await_registration_for=0)
+    except Exception as error:  # as in Run._send
+        raise Unreachable(f"MLflow at {uri} could not register {name} {version} ({type(error).__name__})") from error
+    return True
+
+
+def _versions(client: Any, name: str) -> list[Any]:
+    return list(client.search_model_versions(f"name = '{name}'"))
 
 
 def _experiment(client: Any, name: str, artifacts: Path | None) -> str:
