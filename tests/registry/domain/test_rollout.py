@@ -324,3 +324,13 @@ def test_a_changed_policy_does_not_touch_a_rollout_in_progress() -> None:
     place.policy = Policy()
     place.turns(lambda it: it.state.production == V2, each=lambda: traffic(place))
     assert promoted().state.production == V2
+
+
+def test_recorded_evidence_alone_does_not_promote_before_a_fresh_window() -> None:
+    place = soaking()
+    for _ in range(70):
+        traffic(place)
+        place.turn()
+    place.restart()
+    assert "stepped" not in kinds(place.turn(700).drafts)
+    assert kinds(place.turn().drafts)[-1] == "stepped"
