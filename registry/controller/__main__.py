@@ -5,9 +5,11 @@ import fcntl
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from registry.adapters.local.envoy import Ports
 from registry.adapters.local.revision import Program
@@ -22,6 +24,9 @@ from registry.store.home import Home, home
 from registry.store.policy import load_policy
 from registry.store.view import forget_views
 
+HANDOVER = 1.0
+"""Seconds in which a controller that was just killed loses its lock; a command that looks at it has it for a moment."""
+
 _log = logging.getLogger("registry.controller")
 
 
@@ -30,16 +35,25 @@ def only_one(place: Home) -> Iterator[None]:
     """Hold the installation's lock; raises Conflict, with the holder's process id, when another controller has it."""
     durable.make_directory(place.run)
     with place.lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip()
-            raise Conflict(f"{place.lock}: a controller runs already (process {holder}); one is enough") from None
+        end = time.monotonic() + HANDOVER
+        while not _locked(file):
+            if time.monotonic() > end:
+                file.seek(0)
+                holder = file.read().strip()
+                raise Conflict(f"{place.lock}: a controller runs already (process {holder}); one is enough")
+            time.sleep(0.02)
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+def _locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def build(place: Home, ports: Ports) -> Controller:
