@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from registry.cli.asking import answer_to, ask, follow, require_controller, summary, wait_for
+from registry.cli.asking import answer_to, ask, controller_runs, follow, require_controller, summary, wait_for
 from registry.cli.options import (
     MODEL,
     Format,
@@ -171,11 +171,20 @@ def status(
     if watch:
         require_controller(found)
         follow(found, name, seconds=timeout)
-    state, view = state_of(found, name), read_view(found, name)
+    state, view = state_of(found, name), _seen(found, name)
     if output is not Format.TABLE:
         print_data(_status(state, view), output)
         return
     _print_status(state, view)
+
+
+def _seen(found: Home, model: Model) -> dict[str, Any]:
+    """What the controller sees; nothing where none runs, because what an ended one saw is no longer so."""
+    if controller_runs(found):
+        return read_view(found, model)
+    if found.root.exists():
+        say(f"{found.root}: no controller runs here, so nothing is served; start it with `geometry local up`")
+    return {}
 
 
 def _status(state: State, view: dict[str, Any]) -> dict[str, Any]:

@@ -75,3 +75,14 @@ def test_what_cannot_be_meant_is_usage(home, geometry, arguments):
 
 def test_history_tells_who_did_what(published, geometry):
     assert "controller   published 1 (digest" in geometry("history").output
+
+
+def test_status_shows_nothing_that_an_ended_controller_saw(home, geometry, deciding):
+    publish_tiny(home.root)
+    with deciding(home):
+        geometry("promote", "1", "--to", "production", "--yes", "--wait")
+        assert json.loads(geometry("status", "-o", "json").output)["seen"]["weights"] == {"1": 100}
+    ran = geometry("status", "-o", "json")
+    found = json.loads(ran.output)
+    assert (ran.code, found["production"], found["seen"]) == (0, "1", {})
+    assert "geometry local up" in ran.told
