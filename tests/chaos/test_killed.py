@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.timeout(300)  # real predictors, each of which loads KServe: slow on a busy machine
+
 MOMENTS = 20
 VICTIMS = ("controller", "envoy", "stable", "canary", "promote")
 STEPS = "{weight: 20, soak: 1}, {weight: 50, soak: 1}"
@@ -95,7 +97,7 @@ def test_a_rollout_survives_the_death_of_everything_that_takes_part(installation
                 installation.up()
         finish(installation, version)
     promotion.communicate(timeout=60)
-    assert promotion.returncode == -signal.SIGKILL
+    assert promotion.returncode in (5, -signal.SIGKILL)  # whether the controller died before it
 
 
 def test_after_the_death_of_every_process_at_once_production_serves_again(installation, wait_until):

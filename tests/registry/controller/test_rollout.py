@@ -55,6 +55,15 @@ def test_a_canary_that_cannot_serve_what_was_recorded_ends(served, behaviour, re
     assert "stepped" not in served.kinds()
 
 
+def test_a_canary_that_never_gets_ready_is_withdrawn_at_the_deadline(served):
+    (served.home.store / "models/shapes/2.json").write_text(json.dumps({"ready": False}))
+    served.home.policy.write_text(served.home.policy.read_text() + "  deadline: 4\n")
+    served.second()
+    served.until(lambda: "expired" in served.kinds())
+    assert served.last("expired").data["reason"] == "undecided after 4 s"
+    assert served.weights() == {"1": 100}
+
+
 def test_a_badly_trained_version_is_refused_with_its_numbers(served):
     served.second(accuracy=0.5)
     served.until(lambda: "refused" in served.kinds())
