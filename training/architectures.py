@@ -22,7 +22,7 @@ _BACKBONE = "backbone"
 _HIDDEN = 128  # units between what was seen where and the logits
 # Filters, kernel side and stride of each convolution.
 _CUSTOM = ((32, 5, 2), (40, 3, 1), (64, 3, 2), (64, 3, 1), (64, 3, 1), (96, 3, 2), (40, 3, 2))
-_QUICK = ((32, 5, 2), (48, 3, 2), (64, 3, 2), (96, 3, 2))
+_QUICK = ((16, 5, 2), (32, 3, 2), (48, 3, 2), (64, 3, 2))
 
 
 def build(

@@ -99,13 +99,14 @@ def render(
 def _train(
     context: typer.Context, settings: Settings, *, stage: Stage | None, output: Format, home: Path | None
 ) -> None:
-    from training.progress import reporter
+    from training.progress import own_stderr, reporter
     from training.run import run
 
     found = installation(os.environ, home)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or found.tracking_uri
     found.root.mkdir(parents=True, exist_ok=True)
-    with reporter() as telling:
+    # TensorFlow, Keras and MLflow have much to say that is not about this run.
+    with own_stderr(found.run / "train.log") as stream, reporter(stream) as telling:
         outcome = run(settings, home=found, tracking_uri=uri, reporter=telling)
     _print(outcome, output)
     if outcome.version is not None and stage in (Stage.STAGING, Stage.PRODUCTION):

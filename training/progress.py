@@ -1,12 +1,16 @@
 """How a run says where it is: a bar on a terminal, one line per epoch otherwise. Always on stderr."""
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+_STDERR = 2
 
 
 class Reporter(Protocol):
@@ -44,6 +48,23 @@ class Bar:
 
     def step(self, done: float) -> None:
         self._progress.update(self._task, completed=done, visible=done < 1)
+
+
+@contextmanager
+def own_stderr(log: Path) -> Iterator[TextIO]:
+    """Give the caller stderr for itself: what libraries write there meanwhile, also from C, goes to the file `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    kept = os.dup(_STDERR)
+    with os.fdopen(kept, "w", buffering=1) as stream:
+        with log.open("wb") as file:
+            os.dup2(file.fileno(), _STDERR)
+        try:
+            yield stream
+        finally:
+            sys.stderr.flush()
+            stream.flush()
+            os.dup2(kept, _STDERR)
 
 
 @contextmanager
