@@ -6,7 +6,7 @@ import pytest
 
 REQUESTS, WEIGHT = 2000, 0.10
 RATE = 60.0
-STEPS = "{weight: 10, soak: 45}, {weight: 50, soak: 1}"
+STEPS = "{weight: 10, soak: 75}, {weight: 50, soak: 1}"
 
 
 @pytest.mark.chaos
