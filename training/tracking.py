@@ -88,7 +88,7 @@ class Run:
 
     def close(self, *, succeeded: bool) -> None:
         """End the run. Its directory goes when all of it is logged, and stays otherwise."""
-        self._send(lambda: _mlflow().end_run("FINISHED" if succeeded else "FAILED"))
+        self._attempt(lambda: self._end("FINISHED" if succeeded else "FAILED"))
         if self.failure is None:
             shutil.rmtree(self.kept)
 
@@ -102,6 +102,11 @@ class Run:
         mlflow.keras.autolog(
             log_models=False, log_datasets=False, log_every_epoch=False, log_every_n_steps=_NEVER, silent=True
         )
+
+    def _end(self, status: str) -> None:
+        mlflow = _mlflow()
+        mlflow.keras.autolog(disable=True, silent=True)
+        mlflow.end_run(status)
 
     def _log_model(self, model: "keras.Model", requirements: list[str]) -> None:
         mlflow = _mlflow()
@@ -119,12 +124,17 @@ class Run:
             lines.write(json.dumps(values) + "\n")
 
     def _send(self, action: Callable[[], object]) -> None:
-        if self.failure is not None:
-            return
+        if self.failure is None:
+            self._attempt(action)
+
+    def _attempt(self, action: Callable[[], object]) -> None:
         try:
             action()
         except Exception as error:  # MLflow passes on what requests, SQLAlchemy and the system raise
-            self.failure = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no text'}"
+            self.failure = (
+                self.failure
+                or f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no text'}"
+            )
 
 
 def open_run(uri: str, *, experiment: str, name: str, root: Path) -> Run:
