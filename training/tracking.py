@@ -131,10 +131,8 @@ class Run:
         try:
             action()
         except Exception as error:  # MLflow passes on what requests, SQLAlchemy and the system raise
-            self.failure = (
-                self.failure
-                or f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no text'}"
-            )
+            first_line = str(error).partition("\n")[0]
+            self.failure = self.failure or f"{type(error).__name__}: {first_line[:200]}"
 
 
 def open_run(uri: str, *, experiment: str, name: str, root: Path) -> Run:
