@@ -6,10 +6,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 from registry.adapters.local.envoy import Ports
 from registry.adapters.local.revision import Program
@@ -30,27 +28,28 @@ HANDOVER = 1.0
 _log = logging.getLogger("registry.controller")
 
 
-@contextmanager
-def only_one(place: Home) -> Iterator[None]:
-    """Hold the installation's lock; raises Conflict, with the holder's process id, when another controller has it."""
+def take_lock(place: Home) -> int:
+    """Take the installation's lock; raises Conflict, with the holder's process id, when another controller has it.
+
+    Returns its descriptor, for the kernel to close: a lock that is free says that the process which had it is gone.
+    """
     durable.make_directory(place.run)
-    with place.lock.open("a+") as file:
-        end = time.monotonic() + HANDOVER
-        while not _locked(file):
-            if time.monotonic() > end:
-                file.seek(0)
-                holder = file.read().strip()
-                raise Conflict(f"{place.lock}: a controller runs already (process {holder}); one is enough")
-            time.sleep(0.02)
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield
+    descriptor = os.open(place.lock, os.O_RDWR | os.O_CREAT, 0o644)
+    end = time.monotonic() + HANDOVER
+    while not _locked(descriptor):
+        if time.monotonic() > end:
+            os.close(descriptor)
+            holder = place.lock.read_text().strip()
+            raise Conflict(f"{place.lock}: a controller runs already (process {holder}); one is enough")
+        time.sleep(0.02)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
 
 
-def _locked(file: TextIO) -> bool:
+def _locked(descriptor: int) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -85,8 +84,8 @@ def main(arguments: Sequence[str]) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     place = home(os.environ, given.home)
     try:
-        with only_one(place):
-            _serve(build(place, Ports(given.public_port, given.pinned_port, given.admin_port)))
+        take_lock(place)
+        _serve(build(place, Ports(given.public_port, given.pinned_port, given.admin_port)))
     except RegistryError as error:
         print(error, file=sys.stderr)
         return 1

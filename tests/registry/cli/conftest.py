@@ -1,5 +1,6 @@
 """The `geometry` command inside this process, on a home of its own; and a controller that answers what it asks."""
 
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import pytest
 
 from registry.cli import main
 from registry.cli.options import now
-from registry.controller.__main__ import only_one
+from registry.controller.__main__ import take_lock
 from registry.domain.decision import decide
 from registry.domain.fold import fold
 from registry.domain.observation import Observation, ObservedRevision, ObservedRoute
@@ -45,8 +46,7 @@ class Deciding:
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> "Deciding":
-        self._lock = only_one(self._home)
-        self._lock.__enter__()
+        self._lock = take_lock(self._home)
         self.turn()
         self._thread.start()
         return self
@@ -54,7 +54,7 @@ class Deciding:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._lock.__exit__(None, None, None)
+        os.close(self._lock)
 
     def _run(self) -> None:
         while not self._ended.wait(0.02):
