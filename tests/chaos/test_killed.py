@@ -22,7 +22,7 @@ rollout records about as many entries; a moment counted in them is as good on a 
 
 @pytest.fixture(scope="module")
 def installation(running, tmp_path_factory):
-    with running(tmp_path_factory.mktemp("killed"), steps=STEPS) as made:
+    with running(tmp_path_factory.mktemp("killed"), steps="{weight: 50, soak: 1}") as made:
         yield made
 
 
@@ -88,16 +88,14 @@ def test_a_rollout_survives_the_death_of_everything_that_takes_part(installation
     dice, version = random.Random(20260301), installation.publish()
     with installation.traffic():
         promotion = installation.start(*installation.promotion(version))
-        wait_until(lambda: "canary" in installation.pids(version), seconds=30, what="canary")
-        for victim in dice.sample(VICTIMS, len(VICTIMS)):
+        wait_until(lambda: "canary" in installation.pids(version), seconds=60, what="canary")
+        for victim in (*dice.sample(VICTIMS[1:], len(VICTIMS) - 1), "controller"):
             pause(dice.uniform(0, 0.5))
             kill(installation, victim, version, promotion, wait_until)
-            if victim == "controller":
-                wait_until(lambda: set(installation.processes()) <= {promotion.pid}, seconds=2, what="no orphan")
-                installation.up()
+        wait_until(lambda: set(installation.processes()) <= {promotion.pid}, seconds=2, what="no orphan")
         finish(installation, version)
     promotion.communicate(timeout=60)
-    assert promotion.returncode in (5, -signal.SIGKILL)  # whether the controller died before it
+    assert promotion.returncode == -signal.SIGKILL
 
 
 def test_after_the_death_of_every_process_at_once_production_serves_again(installation, wait_until):
