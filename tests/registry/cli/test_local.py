@@ -87,3 +87,13 @@ def test_the_command_does_not_load_what_it_does_not_need():
     program = "import sys, registry.cli.app as a; a.add_plugins(); print(*{n.split('.')[0] for n in sys.modules})"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not set(ran.stdout.split()) & set(HEAVY)
+
+
+def test_a_log_that_there_is_not_is_usage_and_names_those_there_are(home, geometry):
+    logs = home.run / "logs"
+    logs.mkdir(parents=True)
+    (logs / "envoy.log").write_text("one\ntwo\n")
+    ran = geometry("local", "logs", "nobody")
+    assert ran.code == 2
+    assert "there are envoy" in " ".join(ran.told.split())
+    assert geometry("local", "logs", "envoy", "-n", "1").output == "two\n"
