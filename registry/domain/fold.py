@@ -103,15 +103,16 @@ def _started(state: State, entry: Entry) -> State:
     """request, requestedBy, version, base, plan, policy (text and sha256)."""
     if state.rollout is not None:
         raise JournalDamaged(f"rollout of {state.rollout.version} is in progress")
+    plan = parse_plan(entry.data["plan"])
     rollout = Rollout(
         request=entry.data["request"],
         by=entry.data["requestedBy"],
         version=state.version(Version(entry.data["version"])).version,
         base=state.production,
-        plan=parse_plan(entry.data["plan"]),
+        plan=plan,
         started=entry.time,
     )
-    return _answered(replace(state, rollout=rollout), entry)
+    return _answered(replace(state, rollout=rollout, pods=plan.min_replicas), entry)
 
 
 def _running(state: State) -> Rollout:

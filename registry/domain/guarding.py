@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from registry.domain.journal import Draft, Kind
 from registry.domain.judge import guard
-from registry.domain.rollout import absolute_fault, settled, verdict_draft
+from registry.domain.rollout import absolute_fault, last_counters, settled, verdict_draft
 from registry.domain.state import Guarding
 from registry.domain.turn import CONTROLLER, EVIDENCE_EVERY, Decision, Memory, Turn
 from registry.domain.verdict import Outcome, Verdict, judge_guard
@@ -75,7 +75,7 @@ def _evidence(memory: Memory) -> Draft:
         "good": memory.good,
         "bad": memory.bad,
     }
-    return Draft(Kind.EVIDENCE, CONTROLLER, {"guard": seen})
+    return Draft(Kind.EVIDENCE, CONTROLLER, {"guard": seen, "counters": last_counters(memory)})
 
 
 def go_back(guarding: Guarding, reason: str, *, actor: str, request: str | None) -> Draft:

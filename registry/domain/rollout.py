@@ -119,7 +119,7 @@ def _conclude(turn: Turn, rollout: Rollout, memory: Memory, verdict: Verdict) ->
     drafts = []
     if ends or news or due:
         data = {"step": rollout.step, "errors": memory.evidence.document()}
-        drafts.append(Draft(Kind.EVIDENCE, CONTROLLER, data))
+        drafts.append(Draft(Kind.EVIDENCE, CONTROLLER, {**data, "counters": last_counters(memory)}))
         memory = replace(memory, recorded=turn.now)
     if ends or news:
         drafts.append(verdict_draft(verdict, version=rollout.version))
@@ -130,6 +130,16 @@ def _conclude(turn: Turn, rollout: Rollout, memory: Memory, verdict: Verdict) ->
     elif verdict.outcome is Outcome.PROMOTE:
         drafts.append(_promoted(rollout, f"{verdict.reason}; {verdict.message}", verdict.numbers))
     return Decision(tuple(drafts), memory, verdict)
+
+
+def last_counters(memory: Memory) -> dict[str, dict[str, Any]]:
+    """The reading that the last window ended with, for whoever audits the evidence."""
+    if memory.segment is None:
+        return {}
+    names = ("good", "refused", "predictor_errors", "proxy_errors")
+    return {
+        version: {name: getattr(counters, name) for name in names} for version, counters in memory.segment.last.items()
+    }
 
 
 def verdict_draft(verdict: Verdict, *, version: Version, closed: bool = False) -> Draft:

@@ -82,7 +82,7 @@ class Guarding:
 
 @dataclass(frozen=True)
 class State:
-    """A model as its journal tells it."""
+    """A model as its journal tells it. pods: of production, as the last rollout's policy wants them at least."""
 
     model: Model
     versions: Mapping[Version, VersionState] = field(default_factory=lambda: MappingProxyType({}))
@@ -92,6 +92,7 @@ class State:
     requests: tuple[Request, ...] = ()
     rollout: Rollout | None = None
     guarding: Guarding | None = None
+    pods: int = 1
     head: Anchor = NO_ANCHOR
     time: datetime | None = None
 
@@ -109,9 +110,7 @@ def release(state: State) -> Release:
     def revision(version: Version, weight: int, replicas: int) -> RevisionRelease:
         return RevisionRelease(version, state.version(version).digest, weight, replicas)
 
-    rollout, guarding = state.rollout, state.guarding
-    plan = rollout.plan if rollout else guarding.plan if guarding else None
-    pods = plan.min_replicas if plan else 1
+    rollout, guarding, pods = state.rollout, state.guarding, state.pods
     stable = revision(state.production, 100, pods) if state.production else None
     canaries: tuple[RevisionRelease, ...] = ()
     if rollout is not None and stable is None:

@@ -1,13 +1,16 @@
 """The release that follows from a state."""
 
+from dataclasses import replace
+
 import pytest
 
 from registry.domain.errors import NotFound
 from registry.domain.journal import Draft, Kind
+from registry.domain.policy import Serving
 from registry.domain.release import Release
 from registry.domain.state import State, canary_replicas, release
 from registry.domain.version import Version
-from tests.registry.domain.builders import MODEL, V1, V2, V3, Installation, digest, idle, promoted, stepping
+from tests.registry.domain.builders import MODEL, QUICK, V1, V2, V3, Installation, digest, idle, promoted, stepping
 
 
 def live(found: Release) -> list[tuple[Version, int]]:
@@ -82,3 +85,11 @@ def test_a_restored_weight_needs_its_step() -> None:
     place = stepping()
     place.record(Draft(Kind.STEPPED, "controller", {"version": V2, "step": 1, "weight": 50}))
     assert live(release(place.state)) == [(V1, 50), (V2, 50)]
+
+
+def test_production_keeps_its_pods_after_the_rollback_window() -> None:
+    place = promoted(replace(QUICK, serving=Serving(min_replicas=3)))
+    place.turns(lambda it: it.state.guarding is None)
+    stable = release(place.state).stable
+    assert stable is not None
+    assert stable.replicas == 3
