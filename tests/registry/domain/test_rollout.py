@@ -260,7 +260,7 @@ def test_evidence_is_recorded_each_minute_and_a_verdict_only_when_it_changes() -
 def test_evidence_names_the_counters_it_ends_with() -> None:
     place = stepping()
     place.turns(lambda it: it.state.production == V2, each=lambda: traffic(place))
-    last = [entry for entry in place.entries if entry.kind is Kind.EVIDENCE and "errors" in entry.data][-1]
+    last = [entry for entry in place.entries if entry.kind == "evidence" and "errors" in entry.data][-1]
     assert last.data["counters"][V2]["good"] >= last.data["errors"]["total"]["canary_exposure"] > 0
 
 
