@@ -18,7 +18,10 @@ PATIENCE = 3
 """Probes in a row that may go unanswered while the process lives, as a kubelet's failureThreshold."""
 
 HUNG = timedelta(seconds=60)
-"""A process that lives and has not been ready for so long is killed and started again."""
+"""A process that was ready, lives, and has not been ready for so long is killed and started again."""
+
+STARTING = timedelta(seconds=600)
+"""The same for one that has not been ready yet, as a startup probe's: killed earlier, a slow start would never end."""
 
 _DIGEST_HEADER = "x-model-digest"
 _DIGEST_METRIC = re.compile(r'^ml_geometry_model_info\{[^}]*digest="([0-9a-f]+)"', re.MULTILINE)
@@ -49,6 +52,7 @@ class RevisionProcess:
         self._program = program
         self._client = client
         self._unanswered = 0
+        self._ready_once: int | None = None
         self.child = Child(workload.service, self._command, logs=program.logs, environment=dict(workload.environment))
 
     @property
@@ -75,6 +79,7 @@ class RevisionProcess:
         answered = self._answers_ready()
         self._unanswered = self._unanswered + 1 if answered is None else 0
         if answered:
+            self._ready_once = self.child.pid
             self.digest = self._ask_digest() or self.digest
             self.verified = self.verified or self.digest == self.workload.digest
         self.ready = answered if answered is not None else self.ready and self._unanswered < PATIENCE
@@ -83,7 +88,8 @@ class RevisionProcess:
     def supervise(self, now: datetime) -> None:
         """Start the process when that is due, also in place of one that hangs."""
         started, unready = self.child.started, self.unready_since
-        if started and unready and now - max(started, unready) > HUNG:
+        patience = HUNG if self._ready_once == self.child.pid else STARTING
+        if started and unready and now - max(started, unready) > patience:
             self.child.kill()
         self.child.step(now)
 
