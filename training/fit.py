@@ -56,7 +56,7 @@ def fit(
         epochs=epochs,
         shuffle=False,  # done by `batches`
         validation_data=(validation.images, validation.labels),
-        validation_batch_size=256,
+        validation_batch_size=batch,
         callbacks=[_reporting(reporter, log, steps=steps, epochs=epochs), _stopping()],
         verbose=0,
     )

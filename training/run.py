@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 FIRST_SEED = 1
 RESUMED_RATE = 0.5
 """Of the learning rate, when an earlier version is continued."""
-_PREDICT_BATCH = 256
+_PREDICT_BATCH = 64  # images; of EfficientNet, 256 at a time take 3 GB
 
 
 @dataclass(frozen=True)
