@@ -16,7 +16,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 EXTRAS := predictor registry training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format format-check typecheck test coverage chaos \
+.PHONY: help install lint format format-check typecheck test coverage chaos readme \
 	train serve predict demo demo-down mlflow verify lock clean
 
 help: ## Print this table
@@ -75,6 +75,9 @@ coverage: $(READY) ## All tests with branch coverage; pages in htmlcov/
 
 chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffic; about half an hour
 	$(BIN)/pytest --chaos -m chaos -q -s tests/chaos
+
+readme: $(READY) ## Run every command of the README in a clean clone with an empty home; about ten minutes
+	$(BIN)/pytest --readme -m readme -q -s tests/project/test_readme.py
 
 train: $(READY) ## Train a version quickly, track it and publish it
 	$(BIN)/geometry train --quick --register-model

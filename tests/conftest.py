@@ -1,15 +1,25 @@
-"""Which tests run: those marked `chaos` take many minutes and run with `--chaos` alone."""
+"""What takes many minutes runs only when it is asked for; plain `pytest` leaves it out."""
 
 import pytest
 
+ASKED_FOR = {
+    "chaos": "kill processes at seeded moments of rollouts, for half an hour (`make chaos`)",
+    "readme": "run every command of the README in a clean clone, for ten minutes (`make readme`)",
+}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--chaos", action="store_true", help="Also run the tests that kill processes for many minutes.")
+    for name, purpose in ASKED_FOR.items():
+        parser.addoption(f"--{name}", action="store_true", help=f"Also {purpose}.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, purpose in ASKED_FOR.items():
+        config.addinivalue_line("markers", f"{name}: {purpose}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--chaos"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("chaos")]
+    unasked = [name for name in ASKED_FOR if not config.getoption(f"--{name}")]
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in unasked)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
