@@ -50,8 +50,8 @@ class Settings:
 
     epochs and seed: None takes the effort's epochs, and seed 1 (continuing a run: the next one, for images it has not
     seen). data: a folder of class-named folders instead of rendered shapes. weights: Keras weights file to begin with.
-    version: None takes the next free number. stage: where to ask a promotion to. baseline: the version to evaluate
-    on the same images; None takes the one in production. resume: a version, or `latest`.
+    version: None takes the next free number. baseline: the version to evaluate on the same images; None takes the one
+    in production. resume: a version, or `latest`.
     """
 
     model: Model
@@ -64,7 +64,6 @@ class Settings:
     weights: Path | None = None
     register: bool = False
     version: Version | None = None
-    stage: str | None = None
     baseline: Version | None = None
     resume: str | None = None
 
