@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from PIL import Image
 from predictor.classifier import Classifier, Probabilities
 from predictor.image import decode
 from predictor.served import Served, open_version
+from registry.adapters.local.revision import free_port
 from tests.fixtures.versions import publish_tiny
 
 OPEN, STOPPING = "Uvicorn running", "Shutting down"
@@ -70,12 +70,6 @@ class RunningServer:
             self.log.append(line)
             if STOPPING in line:
                 self.stopping.set()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

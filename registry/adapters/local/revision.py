@@ -1,6 +1,7 @@
 """One running revision: its process, its ports, and what it answers about itself."""
 
 import re
+import secrets
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import httpx
 from registry.adapters.local.envoy import LIVE, LOOPBACK, PINNED, Backend
 from registry.adapters.local.processes import Child
 from registry.adapters.local.workloads import Workload
+from registry.domain.errors import Unreachable
 from registry.domain.observation import ObservedRevision
 
 PATIENCE = 3
@@ -22,6 +24,8 @@ HUNG = timedelta(seconds=60)
 
 STARTING = timedelta(seconds=600)
 """The same for one that has not been ready yet, as a startup probe's: killed earlier, a slow start would never end."""
+
+_PORTS = range(20_000, 32_000)
 
 _DIGEST_HEADER = "x-model-digest"
 _DIGEST_METRIC = re.compile(r'^ml_geometry_model_info\{[^}]*digest="([0-9a-f]+)"', re.MULTILINE)
@@ -126,10 +130,15 @@ class RevisionProcess:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on now; raises Unreachable when none of many tried is free.
+
+    It is none of those that systems give to outgoing connections, which could take it before it is opened.
+    """
+    for _ in range(1000):
+        port = secrets.choice(_PORTS)
+        if is_free(port):
+            return port
+    raise Unreachable(f"no free port found between {_PORTS.start} and {_PORTS.stop}; end what listens there")
 
 
 def is_free(port: int) -> bool:
