@@ -169,9 +169,9 @@ class Controller:
 
     def _candidates(self, state: State) -> Mapping[Version, Candidate]:
         """What the checklist reads, when a request waits for it."""
-        asked = {request.version for request in state.requests} | {state.production, state.previous}
         if not state.requests:
             return {}
+        asked = {request.version for request in state.requests} | {state.production, state.previous}
         store, trust = self.home.versions(), self.home.trust()
         return {
             version: read_candidate(store, trust, state.model, version)

@@ -1,6 +1,6 @@
 """The numbers a rollout keeps from its first entry on: later edits of the policy affect later rollouts only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +33,7 @@ class Plan:
 
     def margin(self, weight: int) -> float:
         """The rate ratio that is unacceptable at a step of this weight."""
-        for up_to, ratio in self.margins:
-            if weight <= up_to:
-                return ratio
-        return self.margins[-1][1]
+        return ratio_at(weight, self.margins)
 
     @property
     def rollback_bound(self) -> float:
@@ -77,3 +74,8 @@ def parse_plan(document: Mapping[str, Any]) -> Plan:
         rollback_window=document["rollbackWindow"],
         min_replicas=document["minReplicas"],
     )
+
+
+def ratio_at(weight: int, margins: Sequence[tuple[int, float]]) -> float:
+    """The ratio of the first margin that reaches up to `weight`, the last one's beyond them; margins are ascending."""
+    return next((ratio for up_to, ratio in margins if weight <= up_to), margins[-1][1])

@@ -12,6 +12,7 @@ from typing import Any
 from registry.domain.documents import sha256
 from registry.domain.errors import InvalidDocument
 from registry.domain.options import LONGEST, Options
+from registry.domain.plan import ratio_at
 
 POLICY = "policy.yaml"
 SCHEMA = 1
@@ -97,7 +98,7 @@ class RolloutPolicy:
 
     def margin(self, weight: int) -> float:
         """The rate ratio that is unacceptable at a step of this weight."""
-        return next((m.ratio for m in self.margins if weight <= m.up_to), self.margins[-1].ratio)
+        return ratio_at(weight, [(margin.up_to, margin.ratio) for margin in self.margins])
 
 
 @dataclass(frozen=True)
