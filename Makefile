@@ -105,6 +105,7 @@ verify: lock ## Is everything that is generated fresh? (needs uv)
 
 lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv; LOCK_FLAGS=--upgrade for newer versions)
 	$(LOCK) $(LOCK_FLAGS) --all-extras --group dev --output-file requirements/dev.txt
+	$(LOCK) --all-extras --group dev --group bench --constraint requirements/dev.txt --output-file requirements/bench.txt
 	for extra in $(EXTRAS); do \
 	  $(LOCK) --extra $$extra --constraint requirements/dev.txt --output-file requirements/$$extra.txt || exit 1; \
 	done
