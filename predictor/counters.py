@@ -26,6 +26,6 @@ class Counters:
 
     def total(self) -> list[float]:
         """Each cell's sum over all slots. Of a cell that only grows, no later total is smaller."""
-        # Each cell is loaded once, by itself. fsum rounds once: adding in turn might round a larger sum down.
+        # Each cell is loaded once, by itself. fsum rounds the exact sum, which only grows; sum() may round otherwise.
         rows = [self.slot(number).tolist() for number in range(self._slots)]
         return [math.fsum(column) for column in zip(*rows, strict=True)]

@@ -117,6 +117,19 @@ def test_a_record_that_its_writer_was_killed_in_is_gone(byte: int, change: int) 
     assert ([one.id for one in found], end) == (["3", "4", "5"], 6)
 
 
+def test_a_record_that_a_reader_does_not_see_yet_is_waited_for() -> None:
+    ring = Ring(4)
+    for number in range(3):
+        ring.add(NOW, 0.5, 0, 1, 0, b"%d" % number)
+    second = len(ring._records) // 4
+    ring._records[second] ^= 1
+    found, end = ring.read(0, since=0, limit=9)
+    assert ([one.id for one in found], end) == (["0"], 1)
+    ring._records[second] ^= 1
+    found, end = ring.read(end, since=0, limit=9)
+    assert ([one.id for one in found], end) == (["1", "2"], 3)
+
+
 def test_a_reader_beside_writers_that_overtake_it_repeats_nothing_and_counts_what_it_lost() -> None:
     kept, each = outcomes(capacity=64), 20_000
 
