@@ -6,24 +6,23 @@ KServe's own servicer cannot be used: it offers those, and logs a stack for ever
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]  # ships no types
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
-from predictor.classifier import Probabilities
-from predictor.codec import Limits, Query, output_datatype, output_shapes, predictions, tensor_images, wanted_outputs
-from predictor.errors import INTERNAL, BadRequest, NotFound, PredictorError
+from predictor import grpcv2
+from predictor.errors import INTERNAL, NotFound, PredictorError
 from predictor.model import GeometryModel
+from predictor.query import Limits, Predictions, Probabilities, Query
 from predictor.served import Served
 
 SERVICE = "inference.GRPCInferenceService"
 METHODS = ("ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelInfer")
 REQUEST_ID = "x-request-id"
 _ID = re.compile(r"[!-~]{1,128}")
-_TYPED = {"BYTES": "bytes_contents", "UINT8": "uint_contents", "FP32": "fp32_contents"}
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     404: grpc.StatusCode.NOT_FOUND,
@@ -49,37 +48,12 @@ class GrpcCall:
         return self.request
 
     def decode(self, received: Any, limits: Limits) -> Query:
-        """The question in the message: raw contents, or typed ones."""
-        if len(received.inputs) != 1 or len(received.raw_input_contents) > 1:
-            raise BadRequest(
-                f"inputs: found {len(received.inputs)} tensors and {len(received.raw_input_contents)} raw contents, "
-                "wanted one tensor"
-            )
-        tensor = received.inputs[0]
-        data = received.raw_input_contents[0] if received.raw_input_contents else _typed(tensor)
-        images = tensor_images(tensor.datatype, list(tensor.shape), data, limits)
-        return Query(images, id=received.id, outputs=wanted_outputs([output.name for output in received.outputs]))
+        """The question in the message."""
+        return grpcv2.read(received, limits)
 
     def encode(self, query: Query, probabilities: Probabilities, served: Served) -> Any:
-        """The answer with raw contents, which every client reads."""
-        named = predictions(probabilities, served)
-        raw = {
-            "class": b"".join(len(name.encode()).to_bytes(4, "little") + name.encode() for name in named.classes),
-            "confidence": named.confidence.astype("<f4").tobytes(),
-            "probabilities": probabilities.astype("<f4").tobytes(),
-        }
-        shapes = output_shapes(len(probabilities), served)
-        return pb.ModelInferResponse(
-            model_name=served.model,
-            model_version=served.version,
-            id=query.id,
-            parameters={name: pb.InferParameter(string_param=text) for name, text in _who(served).items()},
-            outputs=[
-                pb.ModelInferResponse.InferOutputTensor(name=name, datatype=output_datatype(name), shape=shapes[name])
-                for name in query.outputs
-            ],
-            raw_output_contents=[raw[name] for name in query.outputs],
-        )
+        """The answer as a message."""
+        return grpcv2.write(query, Predictions.of(probabilities), served)
 
 
 @dataclass(frozen=True)
@@ -172,11 +146,6 @@ class GrpcServer:
 def _check_address(served: Served, name: str, version: str) -> None:
     if name != served.model or version not in ("", served.version):
         raise NotFound(f"no such model or version here, wanted {served.model} version {served.version}")
-
-
-def _typed(tensor: Any) -> Sequence[Any]:
-    field = _TYPED.get(tensor.datatype)
-    return [] if field is None else list(getattr(tensor.contents, field))
 
 
 def _request_id(headers: Mapping[str, str]) -> str:
