@@ -38,11 +38,23 @@ def main() -> int:
 
 def serve(settings: Settings) -> None:
     """Raises RegistryError before the version is loaded, PortTaken before a port is open."""
-    served = open_version(settings.model_dir, settings.trust, model=settings.model_name, digest=settings.digest)
+    served = open_version(
+        settings.model_dir,
+        settings.trust,
+        model=settings.model_name,
+        digest=settings.digest,
+        variant=settings.variant,
+    )
     disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in its package
     model = GeometryModel(served, Metrics(served), max_images=settings.max_images, threads=settings.threads)
     model.load()
-    log.info("predictor.loaded model=%s version=%s digest=%s", served.model, served.version, served.digest)
+    log.info(
+        "predictor.loaded model=%s version=%s digest=%s variant=%s",
+        served.model,
+        served.version,
+        served.digest,
+        served.variant,
+    )
     # KServe's --event-loop has no effect with one worker: it runs the loop that the policy makes.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     Server(model, settings).start([model])

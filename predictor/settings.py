@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from predictor.served import FP32
+
 # Where KServe mounts a model's storage.
 MODEL_DIR = Path("/mnt/models")
 
@@ -14,15 +16,16 @@ MODEL_DIR = Path("/mnt/models")
 class Settings:
     """What one process serves and its limits.
 
-    model_name, digest: insisted on when given. threads: images classified at once; one a core, because each
-    interpreter has one thread and the net is the work. max_body (bytes) and max_images bound a request, max_message
-    (bytes) one over gRPC. grpc_port: None serves REST alone.
+    model_name, digest: insisted on when given. variant: of the version's nets, the one that answers. threads: images
+    classified at once; one a core, because each interpreter has one thread and the net is the work. max_body (bytes)
+    and max_images bound a request, max_message (bytes) one over gRPC. grpc_port: None serves REST alone.
     """
 
     model_dir: Path
     trust: Path
     model_name: str | None
     digest: str | None
+    variant: str
     host: str
     grpc_port: int | None
     threads: int
@@ -46,6 +49,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         trust=given.trust,
         model_name=given.model_name,
         digest=environment.get("MODEL_DIGEST") or None,
+        variant=given.variant,
         host=given.host,
         grpc_port=given.grpc_port if given.enable_grpc else None,
         threads=given.threads,
@@ -65,6 +69,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     trust = environment.get("GEOMETRY_TRUST")
     parser.add_argument("--model_dir", type=Path, default=MODEL_DIR, help="Directory of one version.")
     parser.add_argument("--trust", type=Path, default=Path(trust) if trust else None, help="Trust list.")
+    variant = environment.get("GEOMETRY_VARIANT") or FP32
+    parser.add_argument("--variant", metavar="fp32|int8", default=variant, help="Which of the version's nets.")
     parser.add_argument("--host", default="0.0.0.0", help="Address of both ports.")  # noqa: S104 (a pod's address is not known before)
     parser.add_argument("--threads", type=int, default=_cores(), help="Images classified at once.")
     parser.set_defaults(model_name=None)
