@@ -59,8 +59,8 @@ def to_int8(model: "keras.Model", representative: Pixels) -> bytes:
 def _float_nodes(content: bytes) -> list[str]:
     """Nodes of an FP32 graph that stay float: what scales the pixels, and logits, temperature and softmax.
 
-    They are a thousandth of the work. In int8 the scaling is slower and loses the contrast of a faint picture, and
-    probabilities come in steps of 1/256.
+    They are hardly any work. In int8 the scaling is slower and loses the contrast of a faint picture, and probabilities
+    come in steps of 1/256.
     """
     from ai_edge_litert import schema_py_generated as schema
 

@@ -17,13 +17,15 @@ from registry.domain.version import Model
 from registry.store.home import Home
 from training.architectures import build, served
 from training.dataset import Dataset
-from training.errors import ExportError
 from training.evaluate import Report, evaluate
-from training.export import litert_probabilities, to_int8, to_litert
+from training.export import litert_probabilities, to_litert
 from training.int8 import GATE, Attempt, Comparison, Gate, attempt, representative
 from training.publish import Candidate, publish, signing_key
 from training.settings import ModelType
 from training.split import Split
+
+# TensorFlow's converter uses it itself.
+pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (64, 64, 64, 3), np.uint8)
 CLASSES = ("circle", "square", "triangle")
@@ -94,13 +96,14 @@ def test_what_passes_says_what_it_loses_beside_the_limit(passed: Attempt) -> Non
 
 
 def test_what_cannot_show_enough_is_not_offered_and_leaves_no_file(
-    model: Any, fp32: bytes, dataset: Dataset, report: Report
+    model: Any, fp32: bytes, dataset: Dataset, report: Report, capfd: pytest.CaptureFixture[str]
 ) -> None:
     found = attempt(model, dataset, report, gate=Gate(images=64, ece=1.0))
     made = candidate(fp32, dataset, report, found)
     assert found.told.startswith("not offered: it loses ")
     assert found.comparison is not None
     assert (list(made.nets()), made.evaluation().images[0].int8) == (["model.tflite"], None)
+    assert capfd.readouterr().out == ""
 
 
 def test_too_few_images_end_it_before_anything_is_converted(dataset: Dataset, report: Report) -> None:
@@ -118,23 +121,20 @@ def test_a_net_that_cannot_be_converted_is_one_line_and_no_failure(dataset: Data
     found = attempt(nothing_to_convert, dataset, report, gate=SMALL)
     assert found.told.startswith("not offered: the int8 converter failed (")
     assert "\n" not in found.told
-    with pytest.raises(ExportError):
-        to_int8(nothing_to_convert, IMAGES[:2])
 
 
-def test_int8_takes_any_number_of_images_and_prints_nothing(model: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    content = to_int8(model, IMAGES[:8])
+def test_int8_takes_any_number_of_images(passed: Attempt) -> None:
+    content = passed.offered.content
     assert np.allclose(litert_probabilities(content, IMAGES), litert_probabilities(content, IMAGES, batch=1), atol=1e-6)
-    assert capfd.readouterr().out == ""
 
 
 def test_pixels_and_probabilities_stay_as_exact_as_in_fp32(passed: Attempt) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
     tensors = Interpreter(model_content=passed.offered.content).get_tensor_details()
-    types = {name: {np.dtype(t["dtype"]).name for t in tensors if name in t["name"]} for name in ("contrast", "Relu")}
-    assert types == {"contrast": {"float32"}, "Relu": {"int8"}}
-    assert len({np.dtype(t["dtype"]).name for t in tensors if "logits" in t["name"]} - {"float32"}) == 0
+    parts = ("contrast", "Relu", "logits")
+    types = {part: {np.dtype(tensor["dtype"]).name for tensor in tensors if part in tensor["name"]} for part in parts}
+    assert types == {"contrast": {"float32"}, "Relu": {"int8"}, "logits": {"float32"}}
 
 
 def test_ranges_are_set_by_images_of_the_whole_calibration_split() -> None:
@@ -159,7 +159,8 @@ def test_the_bound_is_above_the_loss_and_rises_with_each_image_lost(images: int,
         (9_999, 0, 0, False),
         (10_000, 36, 0, True),
         (10_000, 42, 0, False),
-        (10_000, 400, 390, True),
+        (10_000, 100, 90, True),
+        (10_000, 400, 390, False),
     ],
 )
 def test_half_a_point_may_be_lost_with_certainty(images: int, lost: int, won: int, passes: bool) -> None:
