@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from predictor.served import FP32
+
 # Where KServe mounts a model's storage.
 MODEL_DIR = Path("/mnt/models")
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -17,7 +19,7 @@ _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 class Settings:
     """What one server serves and its limits.
 
-    model_name, digest: insisted on when given. grpc_port: None serves REST alone. workers: processes, one a core.
+    model_name, digest: insisted on when given. variant: which of the version's nets. grpc_port: None serves REST alone. workers: processes, one a core.
     max_message, max_body, max_headers: bytes. max_images, max_pixels: of one request. max_wait: predicted seconds in
     the queue beyond which a request is refused; None takes five times the version's latency objective. receive_timeout:
     seconds for a request's headers, and again for its body. keep_alive: seconds between two requests of a connection.
@@ -28,6 +30,7 @@ class Settings:
     trust: Path
     model_name: str | None
     digest: str | None
+    variant: str
     host: str
     http_port: int
     grpc_port: int | None
@@ -59,6 +62,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         trust=given.trust,
         model_name=given.model_name,
         digest=environment.get("MODEL_DIGEST") or None,
+        variant=given.variant,
         host=given.host,
         http_port=given.http_port,
         grpc_port=given.grpc_port if given.enable_grpc else None,
@@ -89,6 +93,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     trust = environment.get("GEOMETRY_TRUST")
     parser.add_argument("--model_dir", type=Path, default=MODEL_DIR, help="Directory of one version.")
     parser.add_argument("--trust", type=Path, default=Path(trust) if trust else None, help="Trust list.")
+    variant = environment.get("GEOMETRY_VARIANT") or FP32
+    parser.add_argument("--variant", metavar="fp32|int8", default=variant, help="Which of the version's nets.")
     parser.add_argument("--host", default="0.0.0.0", help="Address of both ports.")  # noqa: S104 (a pod's address is not known before)
     parser.add_argument("--workers", type=_at_least(1), default=_cores(), help="Processes; one a core is best.")
     limits = parser.add_argument_group("limits")

@@ -24,6 +24,12 @@ def test_an_empty_digest_insists_on_nothing() -> None:
     assert parse([], {**TRUST, "MODEL_DIGEST": ""}).digest is None
 
 
+def test_the_variant_is_fp32_unless_the_environment_or_before_it_the_flag_says_otherwise() -> None:
+    int8 = {**TRUST, "GEOMETRY_VARIANT": "int8"}
+    found = [parse(arguments, given).variant for arguments, given in (([], TRUST), ([], int8))]
+    assert [*found, parse(["--variant", "fp32"], int8).variant] == ["fp32", "int8", "fp32"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "words"),
     [
