@@ -19,11 +19,12 @@ _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 class Settings:
     """What one server serves and its limits.
 
-    model_name, digest: insisted on when given. variant: which of the version's nets. grpc_port: None serves REST alone. workers: processes, one a core.
-    max_message, max_body, max_headers: bytes. max_images, max_pixels: of one request. max_wait: predicted seconds in
-    the queue beyond which a request is refused; None takes five times the version's latency objective. receive_timeout:
-    seconds for a request's headers, and again for its body. keep_alive: seconds between two requests of a connection.
-    max_connections: of a process. drain: seconds from the signal to stop until no new connection is taken.
+    model_name, digest: insisted on when given. variant: which of the version's nets. grpc_port: None serves REST alone.
+    workers: processes, one a core. max_message, max_body, max_headers: bytes. max_images, max_pixels: of one request.
+    max_wait: predicted seconds in the queue beyond which a request is refused; None takes five times the version's
+    latency objective. receive_timeout: seconds for a request's headers, and again for its body. keep_alive: seconds
+    between two requests of a connection. max_connections: of a process. drain: seconds from the signal to stop until
+    no new connection is taken.
     """
 
     model_dir: Path
