@@ -14,7 +14,7 @@ import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from predictor.errors import BadRequest, HeadersTooLarge, PredictorError, Timeout, TooLarge, UnsupportedEncoding
+from predictor.errors import BadRequest, Full, HeadersTooLarge, PredictorError, Timeout, TooLarge, UnsupportedEncoding
 from predictor.jsontext import shown
 from predictor.metrics import Traffic
 from predictor.query import Body, Form, Limits, Predictions, Query
@@ -118,6 +118,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._exchange is not None:
             self._exchange.gone = True
+            self._release(self._exchange)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -185,8 +186,11 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
             return
         exchange.add(body)
+        self.site.held += len(body)
         if exchange.size > self.site.wire.max_body:
             self._turn_away(self._too_large(f"{exchange.size} or more"))
+        elif self.site.held > self.site.wire.max_held:
+            self._turn_away(Full(self.site.held, self.site.wire.max_held))
 
     def on_message_complete(self) -> None:
         if self._deaf:
@@ -204,7 +208,7 @@ class Connection(HttpToolsProtocol):
         """Send the answer; the connection is free for its next request, or closes."""
         close = exchange.close or self.site.stopping
         head = self.site.head(status, exchange.request_id, body, close=close, retry_after=retry_after)
-        self._exchange = None
+        self._release(exchange)
         self.server_state.total_requests += 1
         self.transport.write(head + body.content)
         if close:
@@ -278,12 +282,20 @@ class Connection(HttpToolsProtocol):
         if self.answering or self._in_application:
             self._ends_here()
             return
-        exchange, self._exchange = self._exchange, None
+        exchange = self._exchange
+        if exchange is not None:
+            self._release(exchange)
         request_id = exchange.request_id if exchange else self.site.ids.of(None)
         self.site.metrics.refused(exchange.traffic if exchange else "pinned", error.reason)
         body = error_body(error, request_id)
-        self.transport.write(self.site.head(error.status, request_id, body, close=True) + body.content)
+        head = self.site.head(error.status, request_id, body, close=True, retry_after=error.retry_after)
+        self.transport.write(head + body.content)
         self._linger()
+
+    def _release(self, exchange: Exchange) -> None:
+        """The connection has nothing more to do with it."""
+        self._exchange = None
+        self.site.held -= exchange.size
 
     def _linger(self) -> None:
         """Close, but not before the client had time to read what it was told."""

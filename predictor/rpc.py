@@ -25,6 +25,8 @@ from predictor.served import Served
 SERVICE = "inference.GRPCInferenceService"
 METHODS = ("ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelInfer")
 PLATFORM = "litert"
+CONCURRENT = 256
+"""Calls of a process at once: gRPC holds their messages, of up to 8 MiB, before anything here sees them."""
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     404: grpc.StatusCode.NOT_FOUND,
@@ -129,7 +131,7 @@ class GrpcServer:
 
     async def start(self) -> None:
         """Open the port."""
-        self._server = grpc.aio.server(options=self._options)
+        self._server = grpc.aio.server(options=self._options, maximum_concurrent_rpcs=CONCURRENT)
         self._server.add_generic_rpc_handlers((self._handlers(),))
         self._server.add_insecure_port(self._address)
         await self._server.start()

@@ -20,11 +20,11 @@ class Settings:
     """What one server serves and its limits.
 
     model_name, digest: insisted on when given. variant: which of the version's nets. grpc_port: None serves REST alone.
-    workers: processes, one a core. max_message, max_body, max_headers: bytes. max_images, max_pixels: of one request.
-    max_wait: predicted seconds in the queue beyond which a request is refused; None takes five times the version's
-    latency objective. receive_timeout: seconds for a request's headers, and again for its body. keep_alive: seconds
-    between two requests of a connection. max_connections: of a process. drain: seconds from the signal to stop until
-    no new connection is taken.
+    workers: processes, one a core. max_message, max_body, max_headers: bytes of one request. max_held: bytes of all
+    bodies in a process. max_images, max_pixels: of one request. max_wait: predicted seconds in the queue beyond which a
+    request is refused; None takes five times the version's latency objective. receive_timeout: seconds for a request's
+    headers, and again for its body. keep_alive: seconds between two requests of a connection. max_connections: of a
+    process. drain: seconds from the signal to stop until no new connection is taken.
     """
 
     model_dir: Path
@@ -38,6 +38,7 @@ class Settings:
     workers: int
     max_message: int
     max_body: int
+    max_held: int
     max_headers: int
     max_images: int
     max_pixels: int
@@ -70,6 +71,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         workers=given.workers,
         max_message=given.grpc_max_receive_message_length,
         max_body=given.max_body,
+        max_held=given.max_held,
         max_headers=given.max_headers,
         max_images=given.max_images,
         max_pixels=given.max_pixels,
@@ -101,6 +103,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     limits = parser.add_argument_group("limits")
     for flag, default, help_ in (
         ("--max_body", 10_000_000, "Bytes of a request's body."),
+        ("--max_held", 200_000_000, "Bytes of all bodies that a process holds at once."),
         ("--max_headers", 32_768, "Bytes of a request's headers."),
         ("--max_images", 64, "Images of a request."),
         ("--max_pixels", 16_000_000, "Pixels that all image files of a request declare."),
