@@ -57,6 +57,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         parser.error(
             f"--workers: wanted 1 on {sys.platform}, found {given.workers}: processes share a port on Linux alone"
         )
+    if given.workers < 1:
+        parser.error(f"--workers: wanted at least 1, found {given.workers}")
     if given.trust is None:
         parser.error("--trust (or GEOMETRY_TRUST): missing; wanted the trust list that `geometry keys init` makes")
     return Settings(
@@ -91,7 +93,6 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         description="Serve one verified version through the KServe protocols.",
         parents=[kserve],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        conflict_handler="resolve",  # --workers: KServe's own default is one process
     )
     trust = environment.get("GEOMETRY_TRUST")
     parser.add_argument("--model_dir", type=Path, default=MODEL_DIR, help="Directory of one version.")
@@ -99,7 +100,6 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     variant = environment.get("GEOMETRY_VARIANT") or FP32
     parser.add_argument("--variant", metavar="fp32|int8", default=variant, help="Which of the version's nets.")
     parser.add_argument("--host", default="0.0.0.0", help="Address of both ports.")  # noqa: S104 (a pod's address is not known before)
-    parser.add_argument("--workers", type=_at_least(1), default=_cores(), help="Processes; one a core is best.")
     limits = parser.add_argument_group("limits")
     for flag, default, help_ in (
         ("--max_body", 10_000_000, "Bytes of a request's body."),
@@ -115,7 +115,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     limits.add_argument("--receive_timeout", type=_seconds, default=10.0, help="Seconds for headers, and for the body.")
     limits.add_argument("--drain", type=_seconds, default=1.0, help="Seconds of serving on after SIGTERM, not ready.")
-    parser.set_defaults(model_name=None)
+    parser.set_defaults(model_name=None, workers=_cores())
     return parser
 
 
