@@ -5,7 +5,7 @@
     │   └── InvalidImage     bytes that are no image, or not one the predictor takes
     ├── NotFound        404  another model or version, or a route that does not exist
     ├── WrongMethod     405
-    ├── TooLarge        413  the body is over its limit
+    ├── TooLarge        413  the body, or what its images declare, is over its limit
     ├── NotSupported    501  a part of KServe's protocol that a classifier has no use for
     └── NotReady        503  stopping
     ClientGone               closed the connection before its request was whole
@@ -56,7 +56,7 @@ class WrongMethod(PredictorError):
 
 
 class TooLarge(PredictorError):
-    """The body is over its limit; it was not read further."""
+    """The body, or what its images declare, is over its limit; it was not read further."""
 
     status = 413
     reason = "too_large"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from predictor.errors import InvalidImage
-from predictor.image import PADDING, decode, header
+from predictor.header import declared
+from predictor.image import PADDING, decode
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -45,7 +46,7 @@ def test_every_format_decodes_to_about_the_same_picture(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_header_says_format_and_size(name: str) -> None:
-    assert header(encoded(smooth(40, 30), name)) == (name, 40, 30)
+    assert declared(encoded(smooth(40, 30), name)) == (name, 40, 30)
 
 
 def test_a_jpeg_has_the_pixels_pillow_gives_it() -> None:
