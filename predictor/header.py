@@ -22,7 +22,7 @@ MAX_COMPRESSED_PARTS = 64
 SCANS_OF_A_PICTURE = 10
 
 _EXTENSION, _FRAME = b"!"[0], b","[0]
-_MARKER, _START_OF_SCAN = 0xFF, 0xDA
+_FILL, _START_OF_SCAN = 0xFF, 0xDA
 
 
 def sniff(content: bytes) -> Format:
@@ -154,12 +154,12 @@ def _check_chunks(content: bytes) -> None:
 
 
 def _check_segments(content: bytes) -> None:
+    """Of a JPEG whose header libjpeg takes; other bytes between segments it does not."""
     at, parts, exifs = 2, 0, 0
     while at + 4 <= len(content) and content[at + 1] != _START_OF_SCAN:
-        if content[at] != _MARKER:  # libjpeg passes over bytes between segments, Pillow does it one by one
-            raise damaged("JPEG", content)
         exifs += content[at + 4 : at + 10] == MARK
-        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        filled = content[at + 1] == _FILL
+        at += 1 if filled else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
         parts += 1
         if parts > MAX_PARTS or exifs > 1:
             raise InvalidImage(f"found a JPEG of {parts} segments and {exifs} of EXIF, wanted {MAX_PARTS} and one")

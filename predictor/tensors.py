@@ -55,7 +55,7 @@ def split_bytes(content: bytes | memoryview, count: int) -> list[bytes]:
         size = struct.unpack_from("<I", content, start)[0] if start + 4 <= len(content) else 0
         end = start + 4 + size
         if end > len(content):
-            raise BadRequest(f"raw BYTES tensor: found {len(content)} bytes, item {index} wants {end} or more")
+            raise BadRequest(f"raw BYTES tensor: found {len(content)} bytes, wanted {end} or more for item {index}")
         items.append(bytes(content[start + 4 : end]))
         start = end
     if start != len(content):

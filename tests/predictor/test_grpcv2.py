@@ -136,7 +136,10 @@ REFUSED = [
     (changed(shape=[1] * 100_000), "shape: found [1, 1, 1, 1, 1, 1, 1, 1, 1], wanted"),
     (changed(content=b"abc"), "raw tensor: found 3 bytes, wanted 144"),
     (changed(content=np.full(36, np.nan, "<f4").tobytes()), "found values from nan to nan, wanted 0 to 255"),
-    (changed("BYTES", content=b"\xff\xff\xff\xff"), "raw BYTES tensor: found 4 bytes, item 0 wants 4294967299 or more"),
+    (
+        changed("BYTES", content=b"\xff\xff\xff\xff"),
+        "raw BYTES tensor: found 4 bytes, wanted 4294967299 or more for item 0",
+    ),
     (tensors(Tensor(datatype="FP32", shape=SHAPE)), "found no contents, wanted 36 fp32_contents"),
     (
         tensors(Tensor(datatype="FP32", shape=SHAPE, contents=Contents(fp64_contents=[1] * 36))),
