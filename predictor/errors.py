@@ -6,7 +6,7 @@
     ├── NotFound        404  another model or version, or a route that does not exist
     ├── WrongMethod     405
     ├── Timeout         408  the request did not arrive in time
-    ├── TooLarge        413  body, images or pixels are over their limit
+    ├── TooLarge        413  the body, or what its images declare, is over its limit
     ├── UnsupportedEncoding  415  the body is packed
     ├── HeadersTooLarge 431
     ├── NotSupported    501  a part of KServe's protocol that a classifier has no use for
@@ -75,7 +75,7 @@ class Timeout(PredictorError):
 
 
 class TooLarge(PredictorError):
-    """More than the limit; it was not read further."""
+    """The body, or what its images declare, is over its limit; it was not read further."""
 
     status = 413
     reason = "too_large"

@@ -24,7 +24,6 @@ from predictor.served import Served
 
 SERVICE = "inference.GRPCInferenceService"
 METHODS = ("ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelInfer")
-PLATFORM = "litert"
 CONCURRENT = 256
 """Calls of a process at once: gRPC holds their messages, of up to 8 MiB, before anything here sees them."""
 _CODES = {
@@ -104,13 +103,7 @@ class Service:
         _check_address(self.served, request.name, request.version)
         if method == "ModelReady":
             return pb.ModelReadyResponse(ready=self._model.ready)
-        return pb.ModelMetadataResponse(
-            name=self.served.model,
-            versions=[self.served.version],
-            platform=PLATFORM,
-            inputs=self._model.get_input_types(),
-            outputs=self._model.get_output_types(),
-        )
+        return pb.ModelMetadataResponse(**self._model.metadata())
 
 
 class GrpcServer:
