@@ -1,4 +1,4 @@
-"""One keep-alive HTTP/1.1 connection of the load generator: sends bytes made beforehand, and reads one answer at a time.
+"""One keep-alive HTTP/1.1 connection of the load generator: sends bytes made beforehand, reads one answer at a time.
 
 Only what a benchmark must know of an answer is looked at: its status, and that all of its body has come.
 """

@@ -5,6 +5,7 @@ it is answered. Open loop: requests come at their own times whatever the server 
 a request was due, so that a stall is charged to every request it delayed.
 """
 
+import gc
 import json
 import pickle
 import random
@@ -50,16 +51,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of a plan. Latencies are in seconds and in order of answers; rates count answers inside the window.
+    """What came of a plan. Latencies are in seconds and in order of answers, of the window of `seconds` alone.
 
-    cpu: of this process, seconds per request. lag: share of the time in which this process could have run and waited
-    for a core. late: 99th percentile of seconds between the time a request was due and its sending, in an open loop.
+    answers: in and outside the window. cpu: of this process, seconds per answer. lag: share of the time in which this
+    process could have run and waited for a core. late: 99th percentile of seconds between the time a request was due
+    and its sending, in an open loop.
     """
 
     good: list[float]
     refused: list[float]
     errors: dict[str, int]
     seconds: float
+    answers: int
     cpu: float
     lag: float
     late: float = 0.0
@@ -142,6 +145,7 @@ def run(plan: Plan) -> Seen:
         refused=window.refused,
         errors=dict(window.errors),
         seconds=window.end - window.start,
+        answers=window.answers,
         cpu=(time.process_time() - cpu) / max(1, window.answers),
         lag=(_waited_for_core() - waited) / elapsed,
         late=late,
@@ -166,7 +170,7 @@ def _closed(plan: Plan) -> tuple[_Window, float]:
                 continue
             if not outcome:
                 connections.close(connection)
-                connection = connections.open()  # noqa: PLW2901 (the place of the one that broke)
+                connection = connections.open()
             sent[connection] = clock()
             connections.begin(connection, next(requests))
     window.errors.update({"no answer": len(sent)} if sent else {})
@@ -232,4 +236,5 @@ def _waited_for_core() -> float:
 
 
 if __name__ == "__main__":
+    gc.disable()  # a collection in the middle would be charged to the server
     json.dump(asdict(run(pickle.load(sys.stdin.buffer))), sys.stdout)

@@ -1,4 +1,4 @@
-"""The nets that all servers of the benchmark run, and the pictures they are asked about: made once, kept by their source.
+"""The nets that all servers of the benchmark run, and the pictures they are asked about: made once, kept by source.
 
 Weights are random, from a seed: speed does not depend on what a net has learned. Run as a process of its own
 (`python -m tests.bench.nets FOLDER`), so that TensorFlow is not in the one that measures.
@@ -7,6 +7,7 @@ Weights are random, from a seed: speed does not depend on what a net has learned
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -29,7 +30,11 @@ from tests.fixtures.versions import CREATED, card, evaluation, signing_key
 from training.shapes import CLASSES, render_batch
 
 ROOT = Path(__file__).parents[2]
-MADE_FROM = (Path(__file__), *sorted((ROOT / "training").glob("*.py")), *sorted((ROOT / "registry/domain").glob("*.py")))
+MADE_FROM = (
+    Path(__file__),
+    *sorted((ROOT / "training").glob("*.py")),
+    *sorted((ROOT / "registry/domain").glob("*.py")),
+)
 PACKAGES = ("tensorflow-cpu", "tf2onnx", "ai-edge-litert", "pillow")
 SEED = 4
 PICTURES = 32
@@ -81,6 +86,8 @@ def prepare(cache: Path) -> Nets:
         with (cache / "nets.log").open("w") as log:
             command = [sys.executable, "-m", "tests.bench.nets", str(aside)]
             subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        for outdated in cache.glob("nets-*"):
+            shutil.rmtree(outdated)
         aside.rename(folder)
     return Nets(folder)
 
