@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bench.nets import ROOT, prepare
-from tests.bench.report import Line, chart, document, lines, table
+from tests.bench.report import Line, chart, document, lines, medians, table
 from tests.bench.rows import GROUPS, Group, Round
 from tests.bench.stand import Stand
 
@@ -60,8 +60,8 @@ def _measured(group: Group, stand: Stand, options: argparse.Namespace) -> list[R
         by_case = {name: group.cases[name].run(stand, round_=number, scale=options.seconds) for name in order}
         found.append(by_case)
     seconds = time.perf_counter() - begun
-    for line in lines(group, found):
-        print(f"bench: {group.name} ({count} rounds, {seconds:.0f} s)\n{table([line])}", file=sys.stderr)
+    words = f"bench: {group.name}: {count} rounds in {seconds:.0f} s"
+    print(f"{words}\n{medians(found)}\n{table(lines(group, found))}", file=sys.stderr)
     return found
 
 

@@ -36,7 +36,8 @@ class Case(Protocol):
 class Load:
     """A server under a load; closed loop unless there is a `rate` (requests a second, Poisson).
 
-    Figures: images a second, p50 and p99 in seconds, cpu in seconds an answer, errors; alive: p99 of liveness.
+    Figures: images a second, p50 and p99 in seconds, cpu in seconds an answer, the same of the generator, its lag, what
+    others had of the machine, errors; alive: p99 of liveness.
     """
 
     server: str
@@ -67,7 +68,8 @@ class Load:
         measured = stand.measure(server, plan, probing=self.probing)
         seen, probe = measured.seen, measured.probe
         images = MANY if self.form == "jpegs" else 1
-        figures = {"rate": images * len(seen.good) / seen.seconds, "cpu": measured.cpu, "generator": seen.cpu}
+        figures = {"rate": images * seen.done / seen.seconds, "cpu": measured.cpu}
+        figures |= {"generator": seen.cpu, "lag": seen.lag, "others": measured.others}
         figures |= {"p50": quantile(seen.good, 0.5), "p99": quantile(seen.good, 0.99)}
         figures["errors"] = errors(seen) + (errors(probe) if probe else 0)
         return figures | ({"alive": quantile(probe.good, 0.99)} if probe else {})
@@ -96,7 +98,7 @@ class Overload:
         server, requests = stand.running[self.server], stand.requests("jpeg")
         seconds = self.seconds * scale
         closed = Plan(port=server.http, requests=requests, seconds=seconds, connections=self.connections)
-        best = len(stand.measure(server, closed).seen.good) / seconds
+        best = stand.measure(server, closed).seen.done / seconds
         twice = Plan(
             port=server.http,
             requests=requests,
@@ -109,7 +111,7 @@ class Overload:
         )
         measured = stand.measure(server, twice, probing=True)
         seen, probe = measured.seen, measured.probe
-        figures = {"goodput": len(seen.good) / seconds / best, "p99": quantile(seen.good, 0.99), "offered": 2 * best}
+        figures = {"goodput": seen.done / seconds / best, "p99": quantile(seen.good, 0.99), "offered": 2 * best}
         figures |= {
             "refused": quantile(seen.refused, 0.99) if seen.refused else 0.0,
             "alive": quantile(probe.good, 0.99),

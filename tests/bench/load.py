@@ -53,7 +53,7 @@ class Plan:
 class Seen:
     """What came of a plan. Latencies are in seconds and in order of answers, of the window of `seconds` alone.
 
-    answers: in and outside the window. cpu: of this process, seconds per answer. lag: share of the time in which this
+    done: good answers that came inside the window, whenever they were asked for. answers: in and outside the window. cpu: of this process, seconds per answer. lag: share of the time in which this
     process could have run and waited for a core. late: 99th percentile of seconds between the time a request was due
     and its sending, in an open loop.
     """
@@ -62,6 +62,7 @@ class Seen:
     refused: list[float]
     errors: dict[str, int]
     seconds: float
+    done: int
     answers: int
     cpu: float
     lag: float
@@ -77,12 +78,14 @@ class _Window:
     good: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
+    done: int = 0
     answers: int = 0
 
     def count(self, outcome: int, *, since: float, now: float, at: float) -> None:
         """One answer to a request that counts from `since`; `at` decides whether it belongs here."""
         self.answers += 1
         if outcome == 200:
+            self.done += self.start <= now < self.end
             if self.start <= at < self.end:
                 self.good.append(now - since)
         elif outcome in REFUSED:
@@ -145,6 +148,7 @@ def run(plan: Plan) -> Seen:
         refused=window.refused,
         errors=dict(window.errors),
         seconds=window.end - window.start,
+        done=window.done,
         answers=window.answers,
         cpu=(time.process_time() - cpu) / max(1, window.answers),
         lag=(_waited_for_core() - waited) / elapsed,
@@ -165,6 +169,9 @@ def _closed(plan: Plan) -> tuple[_Window, float]:
     while sent and clock() < window.end + DRAIN:
         for connection, outcome in connections.events(0.1):
             now = clock()
+            if connection not in sent:
+                connections.close(connection)  # the server's right, when nothing is asked any more
+                continue
             window.count(outcome, since=sent.pop(connection), now=now, at=now)
             if now >= window.end:
                 continue
@@ -196,6 +203,10 @@ def _open(plan: Plan) -> tuple[_Window, float]:
             late.append(now - due)
         connections.wait(_until(arrivals, idle, now))
         for connection, outcome in connections.events(0):
+            if connection not in due_of:
+                idle.remove(connection)  # the server's right
+                connections.close(connection)
+                continue
             due = due_of.pop(connection)
             window.count(outcome, since=due, now=clock(), at=due)
             if plan.fresh or not outcome:

@@ -45,6 +45,15 @@ def table(found: Iterable[Line]) -> str:
     return "\n".join([written[0], "  ".join("─" * width for width in widths[:3]), *written[1:]])
 
 
+def medians(rounds: Sequence[Round]) -> str:
+    """What was measured of every case, for who wants to know how fast that is."""
+    return "\n".join(
+        f"  {case}: "
+        + ", ".join(f"{name} {_number(figure([one[case][name] for one in rounds]).median)}" for name in found)
+        for case, found in rounds[0].items()
+    )
+
+
 def document(found: Iterable[Line], rounds: Mapping[str, Sequence[Round]], machine: Mapping[str, object]) -> str:
     """Everything that was measured, round by round."""
     rows = [
@@ -71,15 +80,16 @@ def chart(found: Iterable[Line], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     shown = [line for line in found if line.row.goal is not None and math.isfinite(line.figure.median)][::-1]
-    picture, axes = plt.subplots(figsize=(10, 0.36 * len(shown) + 1.2), layout="constrained")
+    picture, axes = plt.subplots(figsize=(11, 0.36 * len(shown) + 1.2), layout="constrained")
     for place, line in enumerate(shown):
         low, middle, high = sorted(_towards(line.row.goal, value) for value in _values(line.figure))
         colour = "tab:green" if line.met else "tab:red"
         axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot([middle], [place], "o", color=colour)
-    titles = [f"{line.row.title} ({_goal(line.row.goal, line.row.unit)})" for line in shown]
+    titles = [f"{line.row.title}: {_goal(line.row.goal, line.row.unit)}" for line in shown]
     axes.set(xscale="log", xlabel="times its goal (right of 1 is better)", yticks=range(len(shown)), yticklabels=titles)
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.grid(visible=True, axis="x", which="both", alpha=0.25)
     picture.savefig(path)
@@ -92,7 +102,7 @@ def _values(found: Figure) -> tuple[float, float, float]:
 
 def _towards(goal: Goal, value: float) -> float:
     """How many times better than the goal."""
-    return value / goal.bound if goal.sign == "≥" else goal.bound / value
+    return value / goal.bound if goal.sign == "≥" else goal.bound / max(value, goal.bound / 100)
 
 
 def _interval(line: Line) -> str:
@@ -102,7 +112,13 @@ def _interval(line: Line) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 10 else f"{value:.3f}"
+    return (
+        f"{value:.0f}"
+        if abs(value) >= 100
+        else f"{value:.3g}"
+        if abs(value) >= 10 or abs(value) < 0.1
+        else f"{value:.3f}"
+    )
 
 
 def _goal(goal: Goal | None, unit: str) -> str:

@@ -7,6 +7,7 @@ machine meets both sides of a ratio.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from registry.domain.card import Slo
 from tests.bench.cases import Case, Figures, FirstAnswer, Forward, Installed, Load, Memory, Overload
 from tests.bench.size import SERVING, USUAL
 from tests.bench.statistics import Goal
@@ -15,8 +16,8 @@ Round = Mapping[str, Figures]
 """Case → its figures in one round."""
 
 MANY_ROUNDS, ROUNDS = 20, 7
-BUDGET = 1.0
-"""Seconds a request may wait in our queue, by default."""
+BUDGET = 5 * Slo().latency_seconds
+"""Seconds a request may wait in our queue, by default: five times the latency objective of the version's card."""
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,12 @@ IDLE = 0.01
 
 @dataclass(frozen=True)
 class Measured:
-    """One plan carried out. cpu: seconds the server took for an answer. probe: seconds of every liveness probe."""
+    """One plan carried out. cpu: seconds the server took for an answer. others: share of the machine that neither
+    servers nor generators had. probe: what came of the liveness probes."""
 
     seen: Seen
     cpu: float
+    others: float
     probe: Seen | None
 
 
@@ -114,7 +116,7 @@ class Stand:
         mine = used.pop(server.process.pid)
         if sum(used.values()) > IDLE * elapsed:
             print(f"bench: idle servers took {sum(used.values()) / elapsed:.1%} of a core", file=sys.stderr)
-        measured = Measured(seen, mine / max(1, seen.answers), probe)
+        measured = Measured(seen, mine / max(1, seen.answers), share, probe)
         if share > FOREIGN:
             return measured, f"others took {share:.0%} of the machine"
         return measured, f"the generator waited {seen.lag:.0%} of its time" if seen.lag > LAG else ""

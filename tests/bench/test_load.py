@@ -73,6 +73,7 @@ def test_an_open_loop_sends_what_is_due_and_no_more(http):
     seen = run(asked)
     assert len(seen.good) == sum(offset >= 0.1 for offset in offsets(asked))
     assert seen.answers == len(offsets(asked))
+    assert 0 < seen.done <= seen.answers
     assert not seen.errors
 
 
