@@ -53,9 +53,9 @@ class Plan:
 class Seen:
     """What came of a plan. Latencies are in seconds and in order of answers, of the window of `seconds` alone.
 
-    done: good answers that came inside the window, whenever they were asked for. answers: in and outside the window. cpu: of this process, seconds per answer. lag: share of the time in which this
-    process could have run and waited for a core. late: 99th percentile of seconds between the time a request was due
-    and its sending, in an open loop.
+    done: good answers that came inside the window, whenever they were asked for. answers: in and outside of it. cpu: of
+    this process, seconds per answer. lag: share of the time in which it could have run and waited for a core. late:
+    99th percentile of seconds between the time a request was due and its sending, in an open loop.
     """
 
     good: list[float]
