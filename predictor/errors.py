@@ -7,6 +7,7 @@
     ├── WrongMethod     405
     ├── Timeout         408  the request did not arrive in time
     ├── TooLarge        413  body, images or pixels are over their limit
+    ├── UnsupportedEncoding  415  the body is packed
     ├── HeadersTooLarge 431
     ├── NotSupported    501  a part of KServe's protocol that a classifier has no use for
     ├── Overloaded      503  more is queued than can be answered in time
@@ -84,6 +85,13 @@ class HeadersTooLarge(PredictorError):
 
     status = 431
     reason = "too_large"
+
+
+class UnsupportedEncoding(PredictorError):
+    """The body is packed."""
+
+    status = 415
+    reason = "bad_request"
 
 
 class NotSupported(PredictorError):

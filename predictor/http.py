@@ -14,7 +14,8 @@ import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from predictor.errors import BadRequest, HeadersTooLarge, PredictorError, Timeout, TooLarge
+from predictor.errors import BadRequest, HeadersTooLarge, PredictorError, Timeout, TooLarge, UnsupportedEncoding
+from predictor.jsontext import shown
 from predictor.metrics import Traffic
 from predictor.query import Body, Form, Limits, Predictions, Query
 from predictor.site import Site
@@ -90,6 +91,7 @@ class Connection(HttpToolsProtocol):
         self.site = self.config.site  # type: ignore[attr-defined]  # put beside uvicorn's own settings at start
         self.due = _NEVER
         self._head_bytes = 0
+        self._hosts = 0
         self._in_headers = True
         self._exchange: Exchange | None = None
         self._deaf = False
@@ -142,6 +144,7 @@ class Connection(HttpToolsProtocol):
             return
         self.url = b""
         self.headers = []
+        self._hosts = 0
         self.expect_100_continue = False
         self._expect_by(self.site.wire.receive_timeout)
 
@@ -151,7 +154,10 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_headers and not self._deaf:  # what follows a body in chunks means nothing here
-            self.headers.append((name.lower(), value))
+            name = name.lower()
+            self.headers.append((name, value))
+            if name == b"host":
+                self._hosts += 1
 
     def on_headers_complete(self) -> None:
         if self._deaf:
@@ -161,6 +167,9 @@ class Connection(HttpToolsProtocol):
         size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
         if size > self.site.wire.max_headers:
             self._turn_away(self._too_many_headers(str(size)))
+            return
+        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
+            self._turn_away(BadRequest(f"headers: found {self._hosts} Host headers, wanted one"))  # RFC 9112, 3.2
             return
         form = self.site.form(self.url)
         if form is None or self.parser.get_method() != b"POST":
@@ -205,7 +214,10 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._expect_by(self.site.wire.keep_alive)
+        if self._in_headers:
+            self._expect_by(self.site.wire.keep_alive)
+        else:
+            self._linger()  # answered before its body was here: the rest is not waited for
 
     def shutdown(self) -> None:
         """Finish what is here, then close."""
@@ -238,6 +250,12 @@ class Connection(HttpToolsProtocol):
     def _begin(self, exchange: Exchange, headers: dict[bytes, bytes]) -> None:
         self._exchange = exchange
         exchange.close = not self.parser.should_keep_alive() or self.parser.should_upgrade()
+        encoding = headers.get(b"content-encoding", b"identity")
+        if encoding != b"identity":
+            self._turn_away(
+                UnsupportedEncoding(f"content-encoding: found {shown(encoding.decode('latin-1'))}, wanted none")
+            )
+            return
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > self.site.wire.max_body:
             self._turn_away(self._too_large(declared.decode()))
@@ -265,8 +283,12 @@ class Connection(HttpToolsProtocol):
         self.site.metrics.refused(exchange.traffic if exchange else "pinned", error.reason)
         body = error_body(error, request_id)
         self.transport.write(self.site.head(error.status, request_id, body, close=True) + body.content)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Close, but not before the client had time to read what it was told."""
         self._deaf = True
-        if self.transport.can_write_eof():
+        if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
             self._expect_by(LINGER)
         else:
