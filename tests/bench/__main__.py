@@ -60,7 +60,7 @@ def _measured(group: Group, stand: Stand, options: argparse.Namespace) -> list[R
         by_case = {name: group.cases[name].run(stand, round_=number, scale=options.seconds) for name in order}
         found.append(by_case)
     seconds = time.perf_counter() - begun
-    words = f"bench: {group.name}: {count} rounds in {seconds:.0f} s"
+    words = f"bench: {group.name}: {count} round{'s' * (count > 1)} in {seconds:.0f} s"
     print(f"{words}\n{medians(found)}\n{table(lines(group, found))}", file=sys.stderr)
     return found
 

@@ -36,8 +36,8 @@ class Case(Protocol):
 class Load:
     """A server under a load; closed loop unless there is a `rate` (requests a second, Poisson).
 
-    Figures: images a second, p50 and p99 in seconds, cpu in seconds an answer, the same of the generator, its lag, what
-    others had of the machine, errors; alive: p99 of liveness.
+    Figures: images a second, p50 and p99 in seconds, cpu in seconds an answer, the same of the generator, its lag and
+    lateness, what others had of the machine, errors; alive: p99 of liveness.
     """
 
     server: str
@@ -69,7 +69,7 @@ class Load:
         seen, probe = measured.seen, measured.probe
         images = MANY if self.form == "jpegs" else 1
         figures = {"rate": images * seen.done / seen.seconds, "cpu": measured.cpu}
-        figures |= {"generator": seen.cpu, "lag": seen.lag, "others": measured.others}
+        figures |= {"generator": seen.cpu, "lag": seen.lag, "late": seen.late, "others": measured.others}
         figures |= {"p50": quantile(seen.good, 0.5), "p99": quantile(seen.good, 0.99)}
         figures["errors"] = errors(seen) + (errors(probe) if probe else 0)
         return figures | ({"alive": quantile(probe.good, 0.99)} if probe else {})
@@ -77,7 +77,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Overload:
-    """Twice as many requests offered as a server answers at its best, on as many connections as it takes.
+    """Twice as many requests offered as a server answers at its best, on a pool of connections that grows as it must.
 
     Figures: goodput as a share of that best, p99 of good answers and of refusals, alive, errors (neither of the two).
     """
@@ -85,6 +85,7 @@ class Overload:
     server: str
     connections: int = 64
     seconds: float = 3.0
+    pool: int = 1024
     most: int = 4096
 
     @property
@@ -103,7 +104,7 @@ class Overload:
             port=server.http,
             requests=requests,
             seconds=seconds,
-            connections=self.connections,
+            connections=self.pool,
             most=self.most,
             rate=2 * best,
             seed=round_,
@@ -111,7 +112,12 @@ class Overload:
         )
         measured = stand.measure(server, twice, probing=True)
         seen, probe = measured.seen, measured.probe
-        figures = {"goodput": seen.done / seconds / best, "p99": quantile(seen.good, 0.99), "offered": 2 * best}
+        figures = {
+            "goodput": seen.done / seconds / best,
+            "p99": quantile(seen.good, 0.99),
+            "offered": 2 * best,
+            "late": seen.late,
+        }
         figures |= {
             "refused": quantile(seen.refused, 0.99) if seen.refused else 0.0,
             "alive": quantile(probe.good, 0.99),

@@ -11,13 +11,20 @@ Outcome = int | None
 _CHUNK = 1 << 18
 
 
+def opened(port: int) -> socket.socket:
+    """A socket on its way to being connected; what is sent too early waits."""
+    found = socket.socket()
+    found.setblocking(False)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    found.connect_ex(("127.0.0.1", port))
+    return found
+
+
 class Http1:
     """A connection to a loopback port; `begin` and `go_on` write, `receive` reads, nothing ever blocks."""
 
-    def __init__(self, port: int, *, timeout: float = 5.0) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.setblocking(False)
+    def __init__(self, port: int) -> None:
+        self.socket = opened(port)
         self._buffer = b""
         self._wanted = -1
         self._unsent = b""

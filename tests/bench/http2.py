@@ -5,10 +5,9 @@ message came before its trailers: an error of gRPC comes without one. Header com
 (ours is literal, theirs is not read).
 """
 
-import socket
 import struct
 
-from tests.bench.http1 import Outcome
+from tests.bench.http1 import Outcome, opened
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -53,10 +52,8 @@ def _literal(name: bytes, value: bytes) -> bytes:
 class Http2:
     """A connection to a loopback port; `begin` and `go_on` write, `receive` reads, nothing ever blocks."""
 
-    def __init__(self, port: int, *, timeout: float = 5.0) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.setblocking(False)
+    def __init__(self, port: int) -> None:
+        self.socket = opened(port)
         self._stream = -1
         self._window = INITIAL_WINDOW
         self._buffer = b""

@@ -104,6 +104,14 @@ class _Connections:
         self._epoll = select.epoll()
         self.by_file: dict[int, Any] = {}
 
+    def open_connected(self) -> Any:
+        """One that need not be waited for any more: before a plan's clock runs."""
+        connection = self.open()
+        writable = select.poll()
+        writable.register(connection.socket, select.POLLOUT)
+        writable.poll(DRAIN * 1000)
+        return connection
+
     def open(self) -> Any:
         connection = self._make()
         self.by_file[connection.socket.fileno()] = connection
@@ -160,7 +168,7 @@ def _closed(plan: Plan) -> tuple[_Window, float]:
     connections, requests = _Connections(plan), cycle(plan.requests)
     clock = time.perf_counter
     sent: dict[Any, float] = {}
-    opened = [connections.open() for _ in range(plan.connections)]
+    opened = [connections.open_connected() for _ in range(plan.connections)]
     start = clock() + plan.warm
     window = _Window(start, start + plan.seconds)
     for connection in opened:
@@ -187,7 +195,7 @@ def _closed(plan: Plan) -> tuple[_Window, float]:
 def _open(plan: Plan) -> tuple[_Window, float]:
     connections, requests = _Connections(plan), cycle(plan.requests)
     clock = time.perf_counter
-    idle = deque(connections.open() for _ in range(0 if plan.fresh else plan.connections))
+    idle = deque(connections.open_connected() for _ in range(0 if plan.fresh else plan.connections))
     most = max(plan.most, plan.connections)
     begun = clock() + 0.01
     window = _Window(begun + plan.warm, begun + plan.warm + plan.seconds)

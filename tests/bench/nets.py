@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from predictor.image import Pixels, decode
+from predictor.image import decode
 from registry.domain.card import CARD, InputSpec
 from registry.domain.evaluation import EVALUATION
 from registry.domain.version import Model, Version
@@ -121,10 +121,10 @@ def _build(name: str) -> Any:
 
 
 def _publish(nets: Nets, key: SigningKey, model: str, network: Any, *, side: int, pictures: Sequence[bytes]) -> None:
-    from training.export import litert_probabilities, to_litert
+    from training.export import litert_probabilities, to_int8, to_litert
 
     pixels = np.stack([decode(picture, width=side, height=side) for picture in pictures])
-    fp32, int8 = to_litert(network), _to_int8(network, pixels)
+    fp32, int8 = to_litert(network), to_int8(network, pixels)
     variants = {"fp32": {"file": FP32, "parity": 0.0}, "int8": {"file": INT8, "gate": 0.0}}
     spec = InputSpec(side, side)
 
@@ -136,16 +136,6 @@ def _publish(nets: Nets, key: SigningKey, model: str, network: Any, *, side: int
     VersionStore(nets.folder / "store").publish(Model(model), Version("1"), files, key=key, created=CREATED)
     probabilities = litert_probabilities(fp32, pixels, batch=1)
     (nets.folder / f"{model}.json").write_text(json.dumps(probabilities.tolist()))
-
-
-def _to_int8(network: Any, pixels: Pixels) -> bytes:
-    import tensorflow as tf
-
-    network.export(saved := str(ROOT / ".geometry/bench/saved"), verbose=False)
-    converter = tf.lite.TFLiteConverter.from_saved_model(saved)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([image[None]] for image in pixels)
-    return bytes(converter.convert())
 
 
 def _to_onnx(network: Any) -> bytes:

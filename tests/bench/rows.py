@@ -73,7 +73,10 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "granian",
         {"ours": Load("ours"), "granian": Load("granian")},
-        (Row("one 64-px JPEG, v1 base64, c=64, vs granian", over("rate", "ours", "granian"), Goal("≥", 0.97, "low")),),
+        (
+            Row("one 64-px JPEG, v1 base64, c=64, vs granian", over("rate", "ours", "granian"), Goal("≥", 0.97, "low")),
+            Row("CPU per request vs granian's", over("cpu", "ours", "granian"), None),
+        ),
         MANY_ROUNDS,
     ),
     poisson(150, 6),

@@ -114,8 +114,9 @@ class Stand:
         others = busy_seconds() - busy - (sum(os.times()[:4]) - own) - sum(used.values())
         share = others / (elapsed * (os.cpu_count() or 1))
         mine = used.pop(server.process.pid)
-        if sum(used.values()) > IDLE * elapsed:
-            print(f"bench: idle servers took {sum(used.values()) / elapsed:.1%} of a core", file=sys.stderr)
+        for running in self.running.values():
+            if (idle := used.get(running.process.pid, 0.0) / elapsed) > IDLE:
+                print(f"bench: {running.name} took {idle:.1%} of a core while it was idle", file=sys.stderr)
         measured = Measured(seen, mine / max(1, seen.answers), share, probe)
         if share > FOREIGN:
             return measured, f"others took {share:.0%} of the machine"
