@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.fixtures.net import picture
@@ -27,6 +28,12 @@ def server(home: Path) -> Iterator[RunningServer]:
     running = RunningServer(home)
     yield running
     running.stop()
+
+
+@pytest.fixture
+def client(server: RunningServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=20) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
