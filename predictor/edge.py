@@ -1,33 +1,22 @@
-"""The HTTP edge: in front of KServe's own routes, on the same port.
+"""The ASGI edge: everything over HTTP that is no prediction, in front of KServe's own routes on the same port.
 
-It answers the predictions itself, with limits and with errors of ours, shows readiness as it is, hides what KServe
-offers for changing models over the network, and leaves the rest (metadata, liveness, metrics) to KServe. Every answer
-carries the request's id and who answered.
+It shows health, metrics, outcomes and pages, hides what KServe offers for changing models over the network, refuses
+what does not exist in one shape of error, and leaves KServe's metadata to KServe. Every answer carries the request's
+id and who answered.
 """
 
 import logging
 import re
-import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
-from typing import Any, Literal
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs
 
-import orjson
-
-from predictor.classifier import Probabilities
-from predictor.codec import Limits, Query, v1_answer, v1_query, v2_answer, v2_query
-from predictor.errors import (
-    INTERNAL,
-    BadRequest,
-    ClientGone,
-    NotFound,
-    NotSupported,
-    PredictorError,
-    TooLarge,
-    WrongMethod,
-)
-from predictor.model import TRAFFIC_HEADER, GeometryModel
-from predictor.served import Served
+from predictor.errors import Internal, NotFound, NotSupported, PredictorError, WrongMethod
+from predictor.metrics import Traffic
+from predictor.model import GeometryModel
+from predictor.pages import Page, Pages
+from predictor.request_id import RequestIds
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -35,140 +24,118 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = dict[bytes, bytes]
-Protocol = Literal["v1", "v2"]
 
 # TF Serving and KServe place a version between the model's name and what is wanted of it.
 _MODEL = re.compile(
     r"/(?P<protocol>v1|v2)/models/(?P<model>[^/:]+)(/versions/(?P<version>[^/:]+))?(?P<wanted>[/:].*)?", re.DOTALL
 )
 _PREDICT = {"v1": ":predict", "v2": "/infer"}
-_HIDDEN = re.compile(r"/v2/repository(/.*)?")
-_READY = ("/health", "/v2/health/ready")
-_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
-_JSON = (b"content-type", b"application/json")
+_READY = "/ready"
+_READABLE = ("GET", "HEAD")
+_POSTED = ("/predict", "/predict/batch")
+# KServe's own, which say what is here: the rest of its routes is not reached.
+_KSERVE = ("/", "/v1/models", "/v2", "/v2/models")
 
 log = logging.getLogger("predictor")
-
-
-@dataclass(frozen=True)
-class HttpCall:
-    """A prediction over REST. `refusal`: what is wrong with its address, raised instead of reading its body."""
-
-    protocol: Protocol
-    headers: Headers
-    receive_message: Receive
-    max_body: int
-    refusal: PredictorError | None = None
-
-    async def receive(self) -> bytes:
-        """The body; raises the refusal, TooLarge as soon as it is known to be, or ClientGone."""
-        if self.refusal is not None:
-            raise self.refusal
-        declared = self.headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self.max_body:
-            raise self._too_large(declared.decode())
-        parts, size, more = [], 0, True
-        while more:
-            message = await self.receive_message()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > self.max_body:
-                raise self._too_large(f"{size} or more")
-            more = message.get("more_body", False)
-        return b"".join(parts)
-
-    def decode(self, received: bytes, limits: Limits) -> Query:
-        """The question in the body."""
-        if self.protocol == "v1":
-            return v1_query(received, self.headers.get(b"content-type", b"").decode("latin-1"), limits)
-        if b"inference-header-content-length" in self.headers:
-            raise BadRequest("found binary tensors, wanted JSON with images in base64 (gRPC takes raw tensors)")
-        return v2_query(received, limits)
-
-    def encode(self, query: Query, probabilities: Probabilities, served: Served) -> bytes:
-        """The body of the answer."""
-        return v1_answer(probabilities, served) if self.protocol == "v1" else v2_answer(query, probabilities, served)
-
-    def _too_large(self, found: str) -> TooLarge:
-        return TooLarge(f"body: found {found} bytes, wanted at most {self.max_body}")
 
 
 class Edge:
     """The ASGI application that stands before KServe's."""
 
-    def __init__(self, model: GeometryModel, kserve: App, *, max_body: int) -> None:
+    def __init__(self, model: GeometryModel, kserve: App) -> None:
         self._model = model
         self._kserve = kserve
-        self._max_body = max_body
+        self._ids = RequestIds()
         served = model.served
+        self._pages = Pages(served)
+        self._made: Mapping[str, Callable[[str, Headers], Page]] = {
+            "/health": self._health,
+            "/v2/health/ready": self._readiness,
+            "/v2/health/live": lambda _, __: Page.json({"live": True}),
+            "/metrics": self._metrics_text,
+            "/metrics/summary": lambda _, __: Page.json(model.metrics.summary()),
+            "/outcomes": self._outcomes,
+        }
         self._who = [(b"x-model-version", served.version.encode()), (b"x-model-digest", served.digest.encode())]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or hand it to KServe."""
-        if scope["type"] != "http":
-            await self._kserve(scope, receive, send)
-            return
         headers: Headers = dict(scope["headers"])
-        request_id = _request_id(headers)
-        signed = _with_headers(send, [(b"x-request-id", request_id), *self._who])
+        request_id = self._ids.of(headers.get(b"x-request-id"))
+        signed = _with_headers(send, [(b"x-request-id", request_id.encode()), *self._who])
         try:
             await self._answer(scope, headers, receive, signed)
         except PredictorError as error:
-            await _refuse(signed, error.status, str(error), request_id)
-        except ClientGone:
-            return
+            await _refuse(signed, error, request_id)
         except Exception:
-            log.exception("predict.failed request=%s path=%s", request_id.decode(), scope["path"])
-            await _refuse(signed, 500, f"{INTERNAL} error", request_id)
+            log.exception("request.failed request=%s path=%s", request_id, scope["path"])
+            await _refuse(signed, Internal(), request_id)
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        path = scope["path"]
+        path = scope["path"].rstrip("/") or "/"
         match = _MODEL.fullmatch(path)
         if match is not None:
-            await self._answer_model(match, scope, headers, receive, send)
-        elif path in _READY:
-            await _respond(send, 200 if self._model.ready else 503, _json({"ready": self._model.ready}))
-        elif _HIDDEN.fullmatch(path):
-            raise NotFound("no such route: versions are not loaded or unloaded over the network")
+            path = self._model_path(match, scope["method"], headers)
+        elif path in _POSTED:
+            raise WrongMethod(scope["method"], "POST")
+        make, page = self._made.get(path), self._pages.get(path)
+        if not (make or page or match or path in _KSERVE):
+            raise NotFound(f"no such route: found {_shown(path)}; /docs has them all")
+        if scope["method"] not in _READABLE:
+            raise WrongMethod(scope["method"], ", ".join(_READABLE))
+        if make is not None:
+            page = make(scope["query_string"].decode("latin-1"), headers)
+        if page is not None:
+            await _respond(send, page)
         else:
-            await self._kserve(scope, receive, send)
+            # KServe knows no HEAD; the server drops the body of an answer to one.
+            await self._kserve({**scope, "method": "GET", "path": path}, receive, send)
 
-    async def _answer_model(
-        self, match: re.Match[str], scope: Scope, headers: Headers, receive: Receive, send: Send
-    ) -> None:
-        protocol: Protocol = "v1" if match["protocol"] == "v1" else "v2"
-        refusal = self._refusal(match)
-        if match["wanted"] == _PREDICT[protocol]:
-            if scope["method"] != "POST":
-                refusal = WrongMethod(f"found {scope['method']}, wanted POST")
-            call = HttpCall(protocol, headers, receive, self._max_body, refusal)
-            await _respond(send, 200, await self._model.predict(call, _text(headers)))
-        elif refusal is not None:
-            raise refusal
-        else:
-            path = f"/{protocol}/models/{match['model']}{match['wanted'] or ''}"
-            await self._kserve({**scope, "path": path}, receive, send)
+    def _model_path(self, match: re.Match[str], method: str, headers: Headers) -> str:
+        """KServe's path for a question about the model; raises what is wrong with it, and counts wrong predictions."""
+        protocol, wanted = match["protocol"], match["wanted"] or ""
+        try:
+            self._check_model(match)
+            if wanted == _PREDICT[protocol]:
+                raise WrongMethod(method, "POST")
+            if wanted == ":explain":
+                raise NotSupported("found explain, wanted predict: this model has no explainer")
+            if wanted not in ("", _READY) or (protocol, wanted) == ("v1", _READY):
+                raise NotFound(f"no such route: found {_shown(match[0])}; /docs has them all")
+        except PredictorError as error:
+            if wanted == _PREDICT[protocol]:
+                self._model.metrics.refused(traffic(headers), error.reason)
+            raise
+        return f"/{protocol}/models/{match['model']}{wanted}"
 
-    def _refusal(self, match: re.Match[str]) -> PredictorError | None:
+    def _check_model(self, match: re.Match[str]) -> None:
         served = self._model.served
         if match["model"] != served.model or match["version"] not in (None, served.version):
-            return NotFound(f"no such model or version here, wanted {served.model} version {served.version}")
-        if match["wanted"] == ":explain":
-            return NotSupported("found explain, wanted predict: this model has no explainer")
-        return None
+            raise NotFound(f"no such model or version here, wanted {served.model} version {served.version}")
+
+    def _health(self, _: str, __: Headers) -> Page:
+        served, ready = self._model.served, self._model.ready
+        told = {"status": "ready" if ready else "stopping", "ready": ready}
+        return Page.json(
+            {**told, "model": served.model, "version": served.version, "digest": served.digest},
+            status=200 if ready else 503,
+        )
+
+    def _readiness(self, _: str, __: Headers) -> Page:
+        return Page.json({"ready": self._model.ready}, status=200 if self._model.ready else 503)
+
+    def _metrics_text(self, _: str, headers: Headers) -> Page:
+        text, content_type = self._model.metrics.text(headers.get(b"accept", b"").decode("latin-1"))
+        return Page(text, content_type)
+
+    def _outcomes(self, query: str, _: Headers) -> Page:
+        after = parse_qs(query).get("after")
+        return Page.json(self._model.metrics.outcomes.read(after[-1] if after else None, time.time()))
 
 
-def _request_id(headers: Headers) -> bytes:
-    """The caller's id when it is 1 to 128 printable characters, else a new one."""
-    given = headers.get(b"x-request-id", b"")
-    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex.encode()
-
-
-def _text(headers: Headers) -> dict[str, str]:
-    """What a prediction needs of the headers."""
-    return {TRAFFIC_HEADER: headers.get(TRAFFIC_HEADER.encode(), b"").decode("latin-1")}
+def traffic(headers: Mapping[bytes, bytes]) -> Traffic:
+    """Only the gateway's route sets `live`; everything else is a test."""
+    return "live" if headers.get(b"x-traffic") == b"live" else "pinned"
 
 
 def _with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
@@ -180,15 +147,18 @@ def _with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
     return signed
 
 
-async def _respond(send: Send, status: int, body: bytes) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [_JSON, length]})
-    await send({"type": "http.response.body", "body": body})
+async def _respond(send: Send, page: Page, *extra: tuple[bytes, bytes]) -> None:
+    headers = [(b"content-type", page.content_type.encode()), (b"content-length", str(len(page.content)).encode())]
+    await send({"type": "http.response.start", "status": page.status, "headers": [*headers, *extra]})
+    await send({"type": "http.response.body", "body": page.content})
 
 
-async def _refuse(send: Send, status: int, error: str, request_id: bytes) -> None:
-    await _respond(send, status, _json({"error": error, "request_id": request_id.decode()}))
+async def _refuse(send: Send, error: PredictorError, request_id: str) -> None:
+    allow = [(b"allow", error.wanted.encode())] if isinstance(error, WrongMethod) else []
+    await _respond(send, Page.json({"error": str(error), "request_id": request_id}, status=error.status), *allow)
 
 
-def _json(document: dict[str, object]) -> bytes:
-    return orjson.dumps(document)
+def _shown(path: str) -> str:
+    """A client's path in a message: at most 60 characters of printable text."""
+    text = repr(path)
+    return text if len(text) <= 60 else f"{text[:57]}…"

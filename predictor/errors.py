@@ -5,15 +5,20 @@
     │   └── InvalidImage     bytes that are no image, or not one the predictor takes
     ├── NotFound        404  another model or version, or a route that does not exist
     ├── WrongMethod     405
-    ├── TooLarge        413  the body is over its limit
+    ├── Timeout         408  the request did not arrive in time
+    ├── TooLarge        413  body, images or pixels are over their limit
+    ├── HeadersTooLarge 431
     ├── NotSupported    501  a part of KServe's protocol that a classifier has no use for
-    └── NotReady        503  stopping
-    ClientGone               closed the connection before its request was whole
+    ├── Overloaded      503  more is queued than can be answered in time
+    ├── Deadline        503  too late: it waited longer than was foretold, or than its client wants
+    └── Internal        500  a fault of ours
     PortTaken                at start
 
 Messages are one line, safe to show to a client: what was found and what was wanted, never a library's words.
 Whatever else is raised while a request is answered is an internal error: the client learns that and the request's id.
 """
+
+import math
 
 INTERNAL = "internal"
 SERVER_REASONS = (INTERNAL, "deadline", "model_not_ready", "overloaded")
@@ -22,10 +27,11 @@ REASONS = SERVER_REASONS + CLIENT_REASONS
 
 
 class PredictorError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package. retry_after: seconds after which to ask again, where that can help."""
 
     status = 500
     reason = INTERNAL
+    retry_after: int | None = None
 
 
 class BadRequest(PredictorError):
@@ -49,16 +55,34 @@ class NotFound(PredictorError):
 
 
 class WrongMethod(PredictorError):
-    """The route exists for another method."""
+    """The route exists for another method. wanted: those it exists for, after commas."""
 
     status = 405
     reason = "bad_request"
 
+    def __init__(self, found: str, wanted: str) -> None:
+        super().__init__(f"found {found}, wanted {wanted}")
+        self.wanted = wanted
+
+
+class Timeout(PredictorError):
+    """The request did not arrive in time."""
+
+    status = 408
+    reason = "bad_request"
+
 
 class TooLarge(PredictorError):
-    """The body is over its limit; it was not read further."""
+    """More than the limit; it was not read further."""
 
     status = 413
+    reason = "too_large"
+
+
+class HeadersTooLarge(PredictorError):
+    """The headers are over their limit; they were not read further."""
+
+    status = 431
     reason = "too_large"
 
 
@@ -69,15 +93,30 @@ class NotSupported(PredictorError):
     reason = "bad_request"
 
 
-class NotReady(PredictorError):
-    """The server is stopping: ask another replica."""
+class Overloaded(PredictorError):
+    """More is queued than can be answered in time: ask another replica, or later. wait, limit: seconds."""
 
     status = 503
-    reason = "model_not_ready"
+    reason = "overloaded"
+
+    def __init__(self, wait: float, limit: float) -> None:
+        super().__init__(f"queue: found {wait:.3f} s of work before this request, wanted at most {limit:g}; ask again")
+        self.retry_after = max(1, math.ceil(wait))
 
 
-class ClientGone(Exception):
-    """The client closed the connection before its request was whole: nobody is left to answer, nothing went wrong."""
+class Deadline(PredictorError):
+    """Too late: it waited longer than was foretold, or than its client wants."""
+
+    status = 503
+    reason = "deadline"
+    retry_after = 1
+
+
+class Internal(PredictorError):
+    """A fault of ours, of which a client learns nothing but that."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{INTERNAL} error")
 
 
 class PortTaken(Exception):

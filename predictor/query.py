@@ -1,8 +1,8 @@
 """What every protocol's request and answer come down to: the values that codecs, engine and metrics share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,14 +37,13 @@ class Query:
     """What a client asks, whatever the protocol.
 
     images: files, or pixels (n, height, width, 3). outputs: names of the v2 tensors it wants back. binary: those of
-    them that are to come as raw bytes. parameters: what the protocol echoes.
+    them that are to come as raw bytes.
     """
 
     images: Sequence[Image] | Pixels
     id: str = ""
     outputs: tuple[str, ...] = OUTPUTS
     binary: frozenset[str] = frozenset()
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,138 +3,137 @@
 KServe's own servicer cannot be used: it offers those, and logs a stack for every bad request.
 """
 
+import asyncio
 import logging
-import re
-import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]  # ships no types
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
-from predictor.classifier import Probabilities
-from predictor.codec import Limits, Query, output_datatype, output_shapes, predictions, tensor_images, wanted_outputs
-from predictor.errors import INTERNAL, BadRequest, NotFound, PredictorError
+from predictor.errors import Internal, NotFound, PredictorError
+from predictor.grpcv2 import read, write
+from predictor.metrics import Traffic
 from predictor.model import GeometryModel
+from predictor.query import Limits, Predictions, Query
+from predictor.request_id import HEADER, RequestIds
 from predictor.served import Served
 
 SERVICE = "inference.GRPCInferenceService"
 METHODS = ("ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelInfer")
-REQUEST_ID = "x-request-id"
-_ID = re.compile(r"[!-~]{1,128}")
-_TYPED = {"BYTES": "bytes_contents", "UINT8": "uint_contents", "FP32": "fp32_contents"}
+PLATFORM = "litert"
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     404: grpc.StatusCode.NOT_FOUND,
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    503: grpc.StatusCode.UNAVAILABLE,
 }
+_REASONS = {"overloaded": grpc.StatusCode.RESOURCE_EXHAUSTED, "deadline": grpc.StatusCode.DEADLINE_EXCEEDED}
 
 Context = Any  # grpc.aio.ServicerContext: generic over messages that have no types
 
 log = logging.getLogger("predictor")
 
 
-@dataclass(frozen=True)
 class GrpcCall:
-    """A prediction over gRPC."""
+    """A prediction over gRPC: what `engine.Call` wants. answered: its answer, or its error."""
 
-    request: Any
-    model: GeometryModel
+    __slots__ = ("_request", "_served", "answered", "deadline", "received", "request_id", "size", "traffic")
 
-    async def receive(self) -> Any:
-        """The message, which gRPC has read already; raises NotFound when it asks for another model or version."""
-        _check_address(self.model.served, self.request.model_name, self.request.model_version)
-        return self.request
+    def __init__(
+        self, request: Any, served: Served, *, request_id: str, traffic: Traffic, remaining: float | None
+    ) -> None:
+        self._request = request
+        self._served = served
+        self.request_id = request_id
+        self.traffic = traffic
+        self.size = 0  # its tensors are apart already: there is no text left to parse
+        self.received = perf_counter()
+        self.deadline = math.inf if remaining is None else self.received + remaining
+        self.answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-    def decode(self, received: Any, limits: Limits) -> Query:
-        """The question in the message: raw contents, or typed ones."""
-        if len(received.inputs) != 1 or len(received.raw_input_contents) > 1:
-            raise BadRequest(
-                f"inputs: found {len(received.inputs)} tensors and {len(received.raw_input_contents)} raw contents, "
-                "wanted one tensor"
-            )
-        tensor = received.inputs[0]
-        data = received.raw_input_contents[0] if received.raw_input_contents else _typed(tensor)
-        images = tensor_images(tensor.datatype, list(tensor.shape), data, limits)
-        return Query(images, id=received.id, outputs=wanted_outputs([output.name for output in received.outputs]))
+    @property
+    def gone(self) -> bool:
+        """Its client cancelled."""
+        return self.answered.cancelled()
 
-    def encode(self, query: Query, probabilities: Probabilities, served: Served) -> Any:
-        """The answer with raw contents, which every client reads."""
-        named = predictions(probabilities, served)
-        raw = {
-            "class": b"".join(len(name.encode()).to_bytes(4, "little") + name.encode() for name in named.classes),
-            "confidence": named.confidence.astype("<f4").tobytes(),
-            "probabilities": probabilities.astype("<f4").tobytes(),
-        }
-        shapes = output_shapes(len(probabilities), served)
-        return pb.ModelInferResponse(
-            model_name=served.model,
-            model_version=served.version,
-            id=query.id,
-            parameters={name: pb.InferParameter(string_param=text) for name, text in _who(served).items()},
-            outputs=[
-                pb.ModelInferResponse.InferOutputTensor(name=name, datatype=output_datatype(name), shape=shapes[name])
-                for name in query.outputs
-            ],
-            raw_output_contents=[raw[name] for name in query.outputs],
-        )
+    def read(self, limits: Limits) -> Query:
+        _check_address(self._served, self._request.model_name, self._request.model_version)
+        return read(self._request, limits)
+
+    def write(self, query: Query, predictions: Predictions) -> Any:
+        return write(query, predictions, self._served)
+
+    def answer(self, answer: Any) -> None:
+        self.answered.set_result(answer)
+
+    def refuse(self, error: PredictorError) -> None:
+        self.answered.set_exception(error)
 
 
-@dataclass(frozen=True)
 class Service:
-    """The methods that exist here. `metadata`: what KServe says of itself."""
+    """The methods that exist here. metadata: what KServe says of itself."""
 
-    model: GeometryModel
-    metadata: Callable[[], dict[str, Any]]
+    def __init__(self, model: GeometryModel, metadata: Callable[[], dict[str, Any]]) -> None:
+        self.served = model.served
+        self._model = model
+        self._metadata = metadata
 
-    async def answer(self, method: str, request: Any, headers: Mapping[str, str]) -> Any:
-        """The answer of one of METHODS; raises PredictorError."""
-        model = self.model
+    async def answer(self, method: str, request: Any, headers: Mapping[str, Any], context: Context) -> Any:
+        """The answer of one of METHODS; raises PredictorError. headers: with the request's id."""
         if method == "ModelInfer":
-            return await model.predict(GrpcCall(request, model), headers)
+            return await self._model.predict(
+                GrpcCall(
+                    request,
+                    self.served,
+                    request_id=headers[HEADER],
+                    traffic="live" if headers.get("x-traffic") == "live" else "pinned",
+                    remaining=context.time_remaining(),
+                )
+            )
         if method == "ServerLive":
             return pb.ServerLiveResponse(live=True)
         if method == "ServerReady":
-            return pb.ServerReadyResponse(ready=model.ready)
+            return pb.ServerReadyResponse(ready=self._model.ready)
         if method == "ServerMetadata":
-            return pb.ServerMetadataResponse(**self.metadata())
-        _check_address(model.served, request.name, request.version)
+            return pb.ServerMetadataResponse(**self._metadata())
+        _check_address(self.served, request.name, request.version)
         if method == "ModelReady":
-            return pb.ModelReadyResponse(ready=model.ready)
+            return pb.ModelReadyResponse(ready=self._model.ready)
         return pb.ModelMetadataResponse(
-            name=model.name,
-            versions=[model.served.version],
-            inputs=model.get_input_types(),
-            outputs=model.get_output_types(),
+            name=self.served.model,
+            versions=[self.served.version],
+            platform=PLATFORM,
+            inputs=self._model.get_input_types(),
+            outputs=self._model.get_output_types(),
         )
 
 
 class GrpcServer:
-    """Serves until stopped. `start` and `stop` are what KServe's ModelServer calls."""
+    """One process's server. shared: other processes listen on the same port."""
 
-    def __init__(self, service: Service, served: Served, *, address: str, max_message: int, grace: float) -> None:
+    def __init__(self, service: Service, *, address: str, max_message: int, grace: float, shared: bool) -> None:
         self._service = service
-        self._who = tuple((f"x-model-{name}", text) for name, text in _who(served).items())
+        self._ids = RequestIds()
+        served = service.served
+        self._who = (("x-model-version", served.version), ("x-model-digest", served.digest))
         self._address = address
         self._grace = grace
         self._options = [
             ("grpc.max_send_message_length", max_message),
             ("grpc.max_receive_message_length", max_message),
-            # Without this two servers could share a port without either knowing.
-            ("grpc.so_reuseport", 0),
+            ("grpc.so_reuseport", int(shared)),
         ]
 
     async def start(self) -> None:
-        """Open the port and serve until stopped."""
+        """Open the port."""
         self._server = grpc.aio.server(options=self._options)
         self._server.add_generic_rpc_handlers((self._handlers(),))
         self._server.add_insecure_port(self._address)
         await self._server.start()
-        await self._server.wait_for_termination()
 
-    async def stop(self, _signal: int | None = None) -> None:
+    async def stop(self) -> None:
         """Take no more requests and finish those that are here."""
         await self._server.stop(self._grace)
 
@@ -155,34 +154,25 @@ class GrpcServer:
         """The service's method with the request's id and who answered in the metadata, and errors as gRPC's codes."""
 
         async def handler(request: Any, context: Context) -> Any:
-            headers = {key: str(value) for key, value in context.invocation_metadata() or ()}
-            request_id = _request_id(headers)
-            await context.send_initial_metadata(((REQUEST_ID, request_id), *self._who))
+            headers = dict(context.invocation_metadata() or ())
+            given = headers.get(HEADER)
+            request_id = headers[HEADER] = self._ids.of(given.encode() if isinstance(given, str) else None)
+            await context.send_initial_metadata(((HEADER, request_id), *self._who))
             try:
-                return await self._service.answer(method, request, headers)
+                return await self._service.answer(method, request, headers, context)
             except PredictorError as error:
-                await context.abort(_CODES[error.status], str(error))
+                await context.abort(_code(error), str(error))
             except Exception:
-                log.exception("predict.failed request=%s method=%s", request_id, method)
-                await context.abort(grpc.StatusCode.INTERNAL, f"{INTERNAL} error")
+                log.exception("request.failed request=%s method=%s", request_id, method)
+                await context.abort(grpc.StatusCode.INTERNAL, str(Internal()))
 
         return handler
+
+
+def _code(error: PredictorError) -> grpc.StatusCode:
+    return _REASONS.get(error.reason) or _CODES.get(error.status, grpc.StatusCode.INTERNAL)
 
 
 def _check_address(served: Served, name: str, version: str) -> None:
     if name != served.model or version not in ("", served.version):
         raise NotFound(f"no such model or version here, wanted {served.model} version {served.version}")
-
-
-def _typed(tensor: Any) -> Sequence[Any]:
-    field = _TYPED.get(tensor.datatype)
-    return [] if field is None else list(getattr(tensor.contents, field))
-
-
-def _request_id(headers: Mapping[str, str]) -> str:
-    given = headers.get(REQUEST_ID, "")
-    return given if _ID.fullmatch(given) else uuid.uuid4().hex
-
-
-def _who(served: Served) -> dict[str, str]:
-    return {"version": served.version, "digest": served.digest}

@@ -12,17 +12,18 @@ from registry.domain.version import Model, Version
 from registry.store.keys import load_trust
 from registry.store.versions import verify_directory
 
-VARIANT = "fp32"
+FP32 = "fp32"
 
 
 @dataclass(frozen=True)
 class Served:
-    """Who answers: on the wire, in metrics and in logs. `net`: the verified bytes of the .tflite file."""
+    """Who answers: on the wire, in metrics and in logs. `net`: the verified bytes of the variant's .tflite file."""
 
     model: Model
     version: Version
     digest: str
     card: Card
+    variant: str
     net: bytes
 
     @property
@@ -30,11 +31,11 @@ class Served:
         return self.card.classes
 
 
-def open_version(directory: Path, trust: Path, *, model: str | None, digest: str | None) -> Served:
+def open_version(directory: Path, trust: Path, *, model: str | None, digest: str | None, variant: str = FP32) -> Served:
     """Verify a version's directory against the trust list and read it.
 
-    model, digest: what the caller insists on (None: whatever is signed). Raises NotVerified naming the file or what
-    differs, and NotFound or InvalidDocument for a missing or broken trust list or card.
+    model, digest, variant: what the caller insists on (None: whatever is signed). Raises NotVerified naming the file or
+    what differs, and NotFound or InvalidDocument for a missing or broken trust list or card.
     """
     if not directory.is_dir():
         raise NotVerified(f"{directory}: no such directory, wanted one version (--model_dir)")
@@ -51,7 +52,10 @@ def open_version(directory: Path, trust: Path, *, model: str | None, digest: str
         raise NotVerified(
             f"{directory / CARD}: is of {card.model} {card.version}, wanted {found.model} {found.version}"
         )
-    return Served(found.model, found.version, verified.digest, card, verified.read(card.file(VARIANT)))
+    if variant not in card.variants:
+        raise NotVerified(f"{directory}: offers {', '.join(card.variants)}, --variant wants {variant}")
+    net = verified.read(card.file(variant))
+    return Served(found.model, found.version, verified.digest, card, variant, net)
 
 
 def _card(directory: Path, content: bytes) -> Card:

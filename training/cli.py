@@ -133,6 +133,7 @@ def _print(outcome: "Outcome", output: Format) -> None:
         "digest": outcome.digest,
         "accuracy": round(outcome.accuracy, 4),
         "ece": round(outcome.ece, 4),
+        "int8": outcome.int8,
         "next": f"geometry promote {outcome.version} --to production" if published else None,
     }
     if output is Format.JSON:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +23,11 @@ from registry.store.keys import SigningKey, generate_key, load_signing_key
 from registry.store.versions import VerifiedVersion
 from training.evaluate import Report
 from training.export import input_side, litert_probabilities
+from training.int8 import Int8
 from training.settings import ModelType
 from training.split import Split
 
-MODEL_FILE = "model.tflite"
+MODEL_FILE, INT8_FILE = "model.tflite", "model.int8.tflite"
 LATENCY = {ModelType.CUSTOM: 0.1, ModelType.EFFICIENTNET_B0: 0.5}
 """Seconds within which 99 % of answers shall come."""
 _BASELINE_BATCH = 64
@@ -33,7 +35,8 @@ _BASELINE_BATCH = 64
 
 @dataclass(frozen=True)
 class Candidate:
-    """All that a version is made of, but its number. side: pixels of the input. parity: largest difference to Keras."""
+    """All that a version is made of, but its number. side: pixels of the input. parity: largest difference to Keras.
+    int8: None where it is not offered."""
 
     model: Model
     model_type: ModelType
@@ -44,6 +47,7 @@ class Candidate:
     test: Split
     baseline: Baseline | None
     lineage: Lineage
+    int8: Int8 | None = None
 
     def card(self, version: Version) -> Card:
         """`card.json` as version `version`."""
@@ -56,19 +60,32 @@ class Candidate:
             reference=self.report.reference(),
             low_confidence=self.report.low_confidence,
             slo=Slo(latency_seconds=LATENCY[self.model_type]),
-            variants={"fp32": {"file": MODEL_FILE, "parity": self.parity}},
+            variants=self._variants(),
             lineage=self.lineage,
         )
 
     def evaluation(self) -> Evaluation:
         """`evaluation.json`."""
-        classes = self.report.classes
-        images = zip(self.test.ids, self.test.labels.tolist(), self.report.predicted.tolist(), strict=True)
+        names = np.array(self.report.classes)
+        fp32 = names[self.report.predicted].tolist()
+        int8 = names[self.int8.predicted].tolist() if self.int8 else [None] * len(fp32)
+        images = zip(self.test.ids, names[self.test.labels].tolist(), fp32, int8, strict=True)
         return Evaluation(
             test_digest=self.test.digest,
-            images=tuple(EvaluatedImage(name, classes[label], classes[found]) for name, label, found in images),
+            images=tuple(EvaluatedImage(*image) for image in images),
             baseline=self.baseline,
         )
+
+    def nets(self) -> Mapping[str, bytes]:
+        """The .tflite files."""
+        return {MODEL_FILE: self.litert, **({INT8_FILE: self.int8.content} if self.int8 else {})}
+
+    def _variants(self) -> Mapping[str, Mapping[str, Any]]:
+        variants: dict[str, Mapping[str, Any]] = {"fp32": {"file": MODEL_FILE, "parity": self.parity}}
+        if self.int8 is not None:
+            found = self.int8.comparison
+            variants["int8"] = {"file": INT8_FILE, "gate": found.bound, "images": found.images, "ece": found.ece}
+        return variants
 
 
 def publish(
@@ -78,7 +95,7 @@ def publish(
     evaluation = candidate.evaluation().content()
 
     def render(chosen: Version) -> Mapping[str, bytes]:
-        return {CARD: candidate.card(chosen).content(), EVALUATION: evaluation, MODEL_FILE: candidate.litert}
+        return {CARD: candidate.card(chosen).content(), EVALUATION: evaluation, **candidate.nets()}
 
     taken = recorded(home, candidate.model).versions
     return home.versions().publish(candidate.model, version, render, key=key, created=created, taken=taken)

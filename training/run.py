@@ -31,6 +31,7 @@ from training.evaluate import Report, evaluate
 from training.export import litert_probabilities, parity, to_litert
 from training.figures import pictures
 from training.fit import fit
+from training.int8 import Attempt, attempt
 from training.progress import Reporter
 from training.settings import LATEST, Settings
 from training.tracking import Run, complete_registration, load_model, open_run
@@ -46,8 +47,8 @@ _PREDICT_BATCH = 64  # images; of EfficientNet, 256 at a time take 3 GB
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run ends with. version and digest are None when nothing was published. kept: where lies what could not be
-    logged, and failure why."""
+    """What a run ends with. version, digest and int8 are None when nothing was published. int8: whether that variant is
+    offered, and why. kept: where lies what could not be logged, and failure why."""
 
     run_id: str
     run_url: str
@@ -56,6 +57,7 @@ class Outcome:
     digest: str | None
     accuracy: float
     ece: float
+    int8: str | None = None
     kept: Path | None = None
     failure: str | None = None
 
@@ -105,13 +107,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Trained:
-    """The graph to publish and its measured worth. parity: largest difference of a probability to Keras."""
+    """The graph to publish and its measured worth. parity: largest difference of a probability to Keras. int8: None
+    when nothing is published."""
 
     model: "keras.Model"
     litert: bytes
     parity: float
     temperature: float
     report: Report
+    int8: Attempt | None = None
 
 
 def run(
@@ -192,6 +196,8 @@ def _tracked(job: Job, dataset: Dataset, tracked: Run, reporter: Reporter) -> Ou
         log=tracked,
     )
     trained = finish(network, dataset)
+    if job.key:
+        trained = replace(trained, int8=attempt(trained.model, dataset, trained.report))
     _record(trained, dataset, tracked)
     manifest = _published(job, job.key, trained, dataset, lineage) if job.key else None
     if manifest is not None:
@@ -204,6 +210,7 @@ def _tracked(job: Job, dataset: Dataset, tracked: Run, reporter: Reporter) -> Ou
         digest=manifest.digest if manifest else None,
         accuracy=trained.report.accuracy,
         ece=trained.report.ece,
+        int8=trained.int8.told if trained.int8 else None,
     )
 
 
@@ -261,12 +268,15 @@ def _record(trained: Trained, dataset: Dataset, tracked: Run) -> None:
         "parity": trained.parity,
         **{f"recall_{name}": value for name, value in report.recall.items()},
         **{f"precision_{name}": value for name, value in report.precision.items()},
+        **(trained.int8.figures() if trained.int8 else {}),
     }
     tracked.metrics({name: value for name, value in figures.items() if math.isfinite(value)})
     tracked.artifacts(
         {**pictures(report, dataset.test.images, dataset.test.labels), publish.MODEL_FILE: trained.litert}
     )
     tracked.model(trained.model, requirements=_requirements())
+    if trained.int8:
+        tracked.tags({"int8": trained.int8.told})
 
 
 def _published(job: Job, key: SigningKey, trained: Trained, dataset: Dataset, lineage: Lineage) -> Manifest:
@@ -284,6 +294,7 @@ def _published(job: Job, key: SigningKey, trained: Trained, dataset: Dataset, li
         test=dataset.test,
         baseline=baseline,
         lineage=lineage,
+        int8=trained.int8.offered if trained.int8 else None,
     )
     return publish.publish(candidate, job.settings.version, home=job.home, key=key, created=datetime.now(UTC))
 

@@ -21,13 +21,13 @@ from predictor.served import Served, open_version
 from registry.adapters.local.revision import free_port
 from tests.fixtures.versions import publish_tiny
 
-OPEN, STOPPING = "Uvicorn running", "Shutting down"
+READY, STOPPING = "predictor.ready", "predictor.stopping"
 
 
 class RunningServer:
-    """`python -m predictor` as a process; the constructor returns when its port is open, or when it has ended."""
+    """`python -m predictor`; the constructor returns when all its processes answer, or when it has ended."""
 
-    def __init__(self, home: Path, *arguments: str, version: str = "1", **environment: str) -> None:
+    def __init__(self, home: Path, *arguments: str, version: str = "1", workers: int = 1, **environment: str) -> None:
         self.http, self.grpc = free_port(), free_port()
         flags = {
             "--model_dir": home / "store/models/shapes" / version,
@@ -35,6 +35,8 @@ class RunningServer:
             "--host": "127.0.0.1",
             "--http_port": self.http,
             "--grpc_port": self.grpc,
+            "--workers": workers,
+            "--drain": 0,
         }
         command = [sys.executable, "-m", "predictor", *(str(part) for flag in flags.items() for part in flag)]
         self.process = subprocess.Popen(
@@ -44,7 +46,7 @@ class RunningServer:
         lines = iter(self.process.stderr)
         for line in lines:
             self.log.append(line)
-            if OPEN in line:
+            if sum(READY in logged for logged in self.log) == workers:
                 break
         self.stopping = Event()
         self._reader = Thread(target=self._read, args=(lines,), daemon=True)
@@ -87,7 +89,7 @@ def served(home: Path) -> Served:
 
 @pytest.fixture(scope="session")
 def server(home: Path) -> Iterator[RunningServer]:
-    running = RunningServer(home)
+    running = RunningServer(home, workers=2)
     running.first_scrape = httpx.get(f"{running.url}/metrics").text
     yield running
     running.stop()

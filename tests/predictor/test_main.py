@@ -28,6 +28,13 @@ def test_a_changed_file_is_named_and_no_port_opens(tmp_path: Path) -> None:
     assert not is_open(server.grpc)
 
 
+def test_a_variant_that_the_version_has_not_is_named_and_no_port_opens(home: Path) -> None:
+    server = RunningServer(home, GEOMETRY_VARIANT="int8")
+    assert server.wait() == 3
+    assert server.log == [f"predictor: {home}/store/models/shapes/1: offers fp32, --variant wants int8\n"]
+    assert not is_open(server.http)
+
+
 def test_a_taken_port_ends_it_with_the_flag_to_choose_another(home: Path, server: RunningServer) -> None:
     other = RunningServer(home, "--grpc_port", str(server.grpc))
     assert other.wait() == 1

@@ -1,122 +1,263 @@
-import asyncio
-import contextlib
+import dataclasses
+import os
+import random
+import signal
+import socket
 
-import httpx
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from predictor import metrics
-from predictor.errors import REASONS, InvalidImage
+from predictor.errors import REASONS
 from predictor.metrics import Metrics
+from predictor.query import Predictions
 from predictor.served import Served
-from tests.predictor.conftest import RunningServer
+from registry.adapters.monitoring import parse_predictor
+from tests.predictor.forks import fork, forked
 
-PATH = "/v1/models/shapes:predict"
 OWN = {"model": "shapes", "version": "1"}
+ONE = Predictions.of(np.eye(8, dtype=np.float32)[[2]])
+MANY = Predictions.of(np.eye(8, dtype=np.float32)[[2, 2, 5]])
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 @pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
+def counted(served: Served) -> Metrics:
+    counted = Metrics(served, processes=2)
+    counted.attach(0)
+    return counted
 
 
-@pytest.fixture
-def counted(served: Served, registry: CollectorRegistry) -> Metrics:
-    return Metrics(served, registry)
-
-
-def value(registry: CollectorRegistry, name: str, **labels: str) -> float:
-    found = registry.get_sample_value(name, {**OWN, **labels})
-    assert found is not None, f"{name} {labels} is not there"
-    return found
-
-
-def scrape(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    families = text_string_to_metric_families(text)
+def scrape(counted: Metrics) -> Samples:
+    families = text_string_to_metric_families(counted.text()[0].decode())
     return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
 
 
-def test_every_child_is_there_before_the_first_request(server: RunningServer, served: Served) -> None:
-    found = scrape(server.first_scrape)
+def value(counted: Metrics, name: str, **labels: str) -> float:
+    return scrape(counted)[name, frozenset({**OWN, **labels}.items())]
+
+
+def increasing(samples: Samples) -> Samples:
+    """Counters and the parts of histograms."""
+    return {key: value for key, value in samples.items() if key[0].endswith(("_total", "_bucket", "_count", "_sum"))}
+
+
+def test_names_types_and_labels_are_those_of_the_design(counted: Metrics) -> None:
+    families = {family.name: family for family in text_string_to_metric_families(counted.text()[0].decode())}
+    own, traffic = {"model", "version"}, {"model", "version", "traffic"}
+    wanted = {
+        "ml_geometry_predictions": ("counter", traffic | {"class"}),
+        "ml_geometry_prediction_latency_seconds": ("histogram", traffic),
+        "ml_geometry_prediction_confidence": ("histogram", traffic),
+        "ml_geometry_errors": ("counter", traffic | {"reason"}),
+        "ml_geometry_low_confidence": ("counter", traffic),
+        "ml_geometry_shed": ("counter", traffic),
+        "ml_geometry_inflight_requests": ("gauge", own),
+        "ml_geometry_queue_requests": ("gauge", own),
+        "ml_geometry_model_info": ("gauge", own | {"digest"}),
+        "ml_geometry_processes": ("gauge", own),
+        "ml_geometry_process_restarts": ("counter", own),
+        "process_start_time_seconds": ("gauge", set()),
+        "process_resident_memory_bytes": ("gauge", set()),
+        "process_open_fds": ("gauge", set()),
+    }
+    found = {name: (family.type, set(family.samples[0].labels) - {"le"}) for name, family in families.items()}
+    assert found == wanted
+
+
+def test_every_child_is_there_before_the_first_request(counted: Metrics, served: Served) -> None:
+    found = scrape(counted)
     for traffic in ("live", "pinned"):
         own = frozenset({**OWN, "traffic": traffic}.items())
         for name in served.classes:
             assert found[metrics.PREDICTIONS, own | {("class", name)}] == 0
         for reason in REASONS:
             assert found[metrics.ERRORS, own | {("reason", reason)}] == 0
-        assert found[f"{metrics.LATENCY}_count", own] == 0
-        assert found[f"{metrics.CONFIDENCE}_count", own] == 0
-        assert found[metrics.LOW_CONFIDENCE, own] == 0
+        for name in (f"{metrics.LATENCY}_count", f"{metrics.CONFIDENCE}_count", metrics.LOW_CONFIDENCE, metrics.SHED):
+            assert found[name, own] == 0
     assert found[metrics.MODEL_INFO, frozenset({**OWN, "digest": served.digest}.items())] == 1
-    assert found["process_start_time_seconds", frozenset()] > 0
 
 
-def test_the_edges_are_those_of_the_design(server: RunningServer) -> None:
-    found = [dict(labels)["le"] for name, labels in scrape(server.first_scrape) if name == f"{metrics.LATENCY}_bucket"]
-    edges = sorted({float(edge) for edge in found})
-    assert edges == [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, float("inf")]
-    assert metrics.CONFIDENCE_EDGES[:2] + metrics.CONFIDENCE_EDGES[-1:] == (0.05, 0.1, 1.0)
+def test_nothing_that_happens_adds_a_series(counted: Metrics) -> None:
+    before = scrape(counted).keys()
+    counted.answered("live", MANY, 3.0, "x")
+    counted.refused("pinned", "too_large")
+    assert scrape(counted).keys() == before
 
 
-@pytest.mark.parametrize("traffic", ["live", "pinned"])
-def test_requests_count_where_their_header_says(client: httpx.Client, png: bytes, traffic: str) -> None:
-    before = scrape(client.get("/metrics").text)
-    headers = {"x-traffic": traffic, "content-type": "image/png"}
-    client.post(PATH, content=png, headers=headers)
-    client.post(PATH, content=b"hallo", headers=headers)
-    after = scrape(client.get("/metrics").text)
-    changed = [
-        dict(labels)["traffic"]
-        for (name, labels), count in after.items()
-        if name.startswith("ml_geometry") and count != before[name, labels]
-    ]
-    assert set(changed) == {traffic}
-    own = frozenset({**OWN, "traffic": traffic}.items())
-    for name, labels in ((f"{metrics.LATENCY}_count", own), (metrics.ERRORS, own | {("reason", "bad_image")})):
-        assert after[name, labels] == before[name, labels] + 1
+@pytest.mark.parametrize(
+    ("name", "edges"),
+    [
+        (metrics.LATENCY, [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]),
+        (metrics.CONFIDENCE, [pytest.approx(0.05 * step) for step in range(1, 21)]),
+    ],
+)
+def test_the_edges_are_those_of_the_design(counted: Metrics, name: str, edges: list[float]) -> None:
+    found = {dict(labels)["le"] for sample, labels in scrape(counted) if sample == f"{name}_bucket"}
+    assert sorted(map(float, found)) == [*edges, float("inf")]
 
 
-def test_any_other_traffic_is_pinned(client: httpx.Client) -> None:
-    own = frozenset({**OWN, "traffic": "pinned", "reason": "bad_request"}.items())
-    before = scrape(client.get("/metrics").text)
-    client.post(PATH, content=b"{}", headers={"x-traffic": "x" * 50})
-    after = scrape(client.get("/metrics").text)
-    assert after[metrics.ERRORS, own] == before[metrics.ERRORS, own] + 1
-    assert after.keys() == before.keys()
+def test_a_request_of_many_images_is_one_good_answer(counted: Metrics) -> None:
+    counted.answered("live", MANY, 0.02, "x")
+    assert value(counted, f"{metrics.LATENCY}_count", traffic="live") == 1
+    assert value(counted, f"{metrics.LATENCY}_sum", traffic="live") == pytest.approx(0.02)
+    assert value(counted, f"{metrics.CONFIDENCE}_count", traffic="live") == 3
+    assert value(counted, metrics.PREDICTIONS, traffic="live", **{"class": "triangle"}) == 2
+    assert value(counted, metrics.LOW_CONFIDENCE, traffic="live") == 0
+    assert [one["index"] for one in counted.outcomes.read(None, 0)["outcomes"]] == [0, 1, 2]
 
 
-def test_a_request_of_many_images_is_one_good_answer(counted: Metrics, registry: CollectorRegistry) -> None:
-    with counted.request("live") as request:
-        request.answered = np.eye(8, dtype=np.float32)[[2, 2, 5]]
-    assert value(registry, f"{metrics.LATENCY}_count", traffic="live") == 1
-    assert value(registry, f"{metrics.CONFIDENCE}_count", traffic="live") == 3
-    assert value(registry, metrics.PREDICTIONS, traffic="live", **{"class": "triangle"}) == 2
-    assert value(registry, metrics.LOW_CONFIDENCE, traffic="live") == 0
+def test_confidence_below_the_cards_value_is_low(counted: Metrics) -> None:
+    counted.answered("live", Predictions.of(np.full((1, 8), 1 / 8, np.float32)), 0.02, "x")
+    assert value(counted, metrics.LOW_CONFIDENCE, traffic="live") == 1
 
 
-def test_confidence_below_the_cards_value_is_low(counted: Metrics, registry: CollectorRegistry) -> None:
-    with counted.request("live") as request:
-        request.answered = np.full((1, 8), 1 / 8, np.float32)
-    assert value(registry, metrics.LOW_CONFIDENCE, traffic="live") == 1
+def test_an_error_is_no_good_answer_and_counts_where_it_belongs(counted: Metrics) -> None:
+    before = scrape(counted)
+    counted.refused("pinned", "overloaded")
+    counted.shed("pinned")
+    changed = {key for key, count in increasing(scrape(counted)).items() if count != before[key]}
+    own = frozenset({**OWN, "traffic": "pinned"}.items())
+    assert changed == {(metrics.ERRORS, own | {("reason", "overloaded")}), (metrics.SHED, own)}
 
 
-@pytest.mark.parametrize(("error", "reason"), [(InvalidImage("x"), "bad_image"), (ZeroDivisionError(), "internal")])
-def test_an_error_counts_by_its_reason_and_is_no_good_answer(
-    counted: Metrics, registry: CollectorRegistry, error: Exception, reason: str
-) -> None:
-    with contextlib.suppress(type(error)), counted.request("pinned"):
-        raise error
-    assert value(registry, metrics.ERRORS, traffic="pinned", reason=reason) == 1
-    assert value(registry, f"{metrics.LATENCY}_count", traffic="pinned") == 0
-    assert value(registry, metrics.INFLIGHT) == 0
+def test_a_successor_goes_on_with_the_counters_and_without_what_was_in_flight(counted: Metrics) -> None:
+    counted.answered("live", ONE, 0.02, "x")
+    counted.began()
+    counted.queue(7)
+    assert (value(counted, metrics.INFLIGHT), value(counted, metrics.QUEUE)) == (1, 7)
+    counted.attach(0)
+    assert (value(counted, metrics.INFLIGHT), value(counted, metrics.QUEUE)) == (0, 0)
+    assert value(counted, f"{metrics.LATENCY}_count", traffic="live") == 1
 
 
-def test_a_request_that_its_client_cancelled_counts_as_nothing(counted: Metrics, registry: CollectorRegistry) -> None:
-    with contextlib.suppress(asyncio.CancelledError), counted.request("live"):
-        assert value(registry, metrics.INFLIGHT) == 1
-        raise asyncio.CancelledError
-    assert sum(value(registry, metrics.ERRORS, traffic="live", reason=reason) for reason in REASONS) == 0
-    assert value(registry, f"{metrics.LATENCY}_count", traffic="live") == 0
-    assert value(registry, metrics.INFLIGHT) == 0
+def test_gauges_of_all_processes_are_added(counted: Metrics) -> None:
+    for process in (0, 1):
+        counted.attach(process)
+        counted.began()
+        counted.began()
+        counted.ended()
+    assert value(counted, metrics.INFLIGHT) == 2
+
+
+def test_the_judges_adapter_reads_what_is_written(counted: Metrics, served: Served) -> None:
+    counted.answered("live", ONE, 0.02, "x")
+    counted.answered("pinned", ONE, 0.02, "x")
+    counted.refused("live", "bad_image")
+    counted.refused("live", "internal")
+    found = parse_predictor(counted.text()[0].decode(), served.model, served.version)
+    assert (found.good, found.refused, found.predictor_errors) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/plain;version=x;escaping=x", "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "application/openmetrics-text;version=1.0.0,*/*",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+    ],
+)
+def test_the_format_is_the_one_that_was_asked_for(counted: Metrics, accept: str, content_type: str) -> None:
+    content, found = counted.text(accept)
+    assert found == content_type
+    read = openmetrics_families if "openmetrics" in found else text_string_to_metric_families
+    assert "ml_geometry_predictions" in {family.name for family in read(content.decode())}
+
+
+def test_a_class_may_have_any_name(served: Served) -> None:
+    classes = ('a"b', "c\\d", "e\nf", "},{", *served.classes[4:])
+    card = dataclasses.replace(served.card, classes=classes)
+    found = scrape(Metrics(dataclasses.replace(served, card=card)))
+    assert {dict(labels)["class"] for name, labels in found if name == metrics.PREDICTIONS} == set(classes)
+
+
+def test_the_summary_is_of_both_kinds_of_traffic_and_of_each(served: Served) -> None:
+    counted = Metrics(served, clock=lambda: 1_772_357_400.125)
+    counted.answered("live", ONE, 0.02, "x")
+    counted.answered("pinned", MANY, 0.02, "x")
+    counted.began()
+    found = counted.summary()
+    assert (found["digest"], found["since"]) == (served.digest, "2026-03-01T09:30:00.125Z")
+    assert (found["requests"], found["images"], found["in_flight"]) == (2, 4, 1)
+    assert {traffic: part["images"] for traffic, part in found["traffic"].items()} == {"live": 1, "pinned": 3}
+
+
+def test_living_processes_and_their_memory_are_counted_and_dead_ones_are_not(served: Served) -> None:
+    counted = Metrics(served, processes=2)
+    assert value(counted, metrics.PROCESSES) == 0
+    alone = scrape(counted)["process_resident_memory_bytes", frozenset()]
+    told, tell = socket.socketpair()
+
+    def work() -> None:
+        counted.attach(1)
+        tell.send(b"attached")
+        tell.recv(1)
+
+    with forked(work) as pid:
+        told.recv(8)
+        assert value(counted, metrics.PROCESSES) == 1
+        assert scrape(counted)["process_resident_memory_bytes", frozenset()] > alone + 2**20
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert value(counted, metrics.PROCESSES) == 0
+    counted.restarted()
+    assert (value(counted, metrics.PROCESSES), value(counted, metrics.RESTARTS)) == (0, 1)
+
+
+class Worker:
+    """A child that counts answers and then gives each: one byte is one answer that reached its client."""
+
+    def __init__(self, counted: Metrics, process: int) -> None:
+        self.process = process
+        self._answers, given = os.pipe()
+        self._pid = fork(lambda: self._work(counted, given))
+        os.close(given)
+
+    def _work(self, counted: Metrics, given: int) -> None:
+        counted.attach(self.process)
+        while True:
+            counted.began()
+            counted.answered("live", MANY, 0.02, "x")
+            os.write(given, b".")
+            counted.ended()
+
+    def take(self, answers: int) -> int:
+        """Wait for so many answers."""
+        return sum(len(os.read(self._answers, 1)) for _ in range(answers))
+
+    def kill(self) -> int:
+        """End it wherever it is; the answers that it still gave."""
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        left = 0
+        while part := os.read(self._answers, 2**16):
+            left += len(part)
+        os.close(self._answers)
+        return left
+
+
+def test_whenever_workers_are_killed_no_answer_is_uncounted_and_no_counter_falls(served: Served) -> None:
+    counted, chance = Metrics(served, processes=2), random.Random(7)
+    workers = [Worker(counted, process) for process in (0, 1)]
+    answered, last = 0, increasing(scrape(counted))
+    for _ in range(30):
+        victim = workers.pop(chance.randrange(2))
+        answered += victim.take(chance.randrange(1, 400))
+        samples = increasing(scrape(counted))
+        assert all(count >= last[key] for key, count in samples.items())
+        answered, last = answered + victim.kill(), samples
+        workers.append(Worker(counted, victim.process))
+    answered += sum(worker.kill() for worker in workers)
+    killed = 32
+    assert answered <= value(counted, f"{metrics.LATENCY}_count", traffic="live") <= answered + killed
+    images = value(counted, f"{metrics.CONFIDENCE}_count", traffic="live")
+    assert 3 * answered <= images <= 3 * (answered + killed)
+    for process in (0, 1):
+        counted.attach(process)
+    assert value(counted, metrics.INFLIGHT) == 0

@@ -11,7 +11,8 @@ def test_without_arguments_it_serves_what_kserve_mounts() -> None:
     settings = parse([], {**TRUST, "MODEL_DIGEST": "abc"})
     assert (settings.model_dir, settings.trust) == (Path("/mnt/models"), Path("/keys/trust.json"))
     assert (settings.model_name, settings.digest, settings.grpc_port) == (None, "abc", 8081)
-    assert settings.threads >= 1
+    assert settings.workers >= 1
+    assert (settings.max_body, settings.max_images, settings.max_pixels) == (10_000_000, 64, 16_000_000)
 
 
 def test_kserves_own_flags_are_understood() -> None:
@@ -23,12 +24,19 @@ def test_an_empty_digest_insists_on_nothing() -> None:
     assert parse([], {**TRUST, "MODEL_DIGEST": ""}).digest is None
 
 
+def test_the_variant_is_fp32_unless_the_environment_or_before_it_the_flag_says_otherwise() -> None:
+    int8 = {**TRUST, "GEOMETRY_VARIANT": "int8"}
+    found = [parse(arguments, given).variant for arguments, given in (([], TRUST), ([], int8))]
+    assert [*found, parse(["--variant", "fp32"], int8).variant] == ["fp32", "int8", "fp32"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "words"),
     [
         ([], {}, "--trust (or GEOMETRY_TRUST): missing"),
-        (["--workers", "2"], TRUST, "--workers: wanted 1"),
-        (["--threads", "0"], TRUST, "--threads: wanted at least 1"),
+        (["--workers", "0"], TRUST, "--workers: wanted at least 1, found 0"),
+        (["--max_body", "ten"], TRUST, "--max_body: invalid int value: 'ten'"),
+        (["--drain", "-1"], TRUST, "--drain: wanted seconds from 0 on, found -1"),
         (["--unknown"], TRUST, "--unknown"),
     ],
 )

@@ -73,6 +73,16 @@ def test_a_continued_version_is_compared_with_its_baseline_on_the_same_images(
     assert after.baseline.classes == tuple(image.fp32 for image in before.images)
 
 
+def test_without_the_images_to_measure_int8_there_is_none_and_the_run_says_so(
+    home: Home, database: str, first: Outcome
+) -> None:
+    from mlflow import MlflowClient
+
+    assert first.int8 == "not offered: 48 test images, wanted at least 10000 to measure what it costs"
+    assert MlflowClient(database).get_run(first.run_id).data.tags["int8"] == first.int8
+    assert list(parse_card(home.versions().verify(SHAPES, Version("1"), home.trust()).read(CARD)).variants) == ["fp32"]
+
+
 def test_a_server_that_dies_after_the_first_epoch_costs_no_version(
     dying_server: Any, dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -18,7 +18,10 @@ CARD = Card(
     reference=Reference((10, 12), (1,) * 20, {"brightness": ((0.0, 0.5, 1.0), (10, 12))}),
     low_confidence=0.6,
     slo=Slo(),
-    variants={"fp32": {"file": "model.tflite", "parity": 1e-6}, "int8": {"file": "model.int8.tflite", "gate": 0.002}},
+    variants={
+        "fp32": {"file": "model.tflite", "parity": 1e-6},
+        "int8": {"file": "model.int8.tflite", "gate": -0.002, "images": 10_000, "ece": 0.004},
+    },
     lineage=Lineage("run", "data", "code"),
 )
 
@@ -59,6 +62,7 @@ def test_a_variant_has_a_file() -> None:
         ("slo", "availability", "high", "availability is 'high'"),
         ("variants", "fp32", {}, "file is missing"),
         ("variants", None, {}, "wanted fp32"),
+        ("variants", "int8", {"file": "x", "images": 1.5}, "images is 1.5"),
         ("lineage", "run_id", None, "run_id is None"),
     ],
 )

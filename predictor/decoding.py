@@ -1,0 +1,27 @@
+"""A query's images as the one array that the net takes."""
+
+import numpy as np
+
+from predictor.errors import InvalidImage
+from predictor.image import decode
+from predictor.query import Pixels, Query
+from registry.domain.card import InputSpec
+
+
+def pixels(query: Query, spec: InputSpec) -> Pixels:
+    """Pixels (n, height, width, 3); raises InvalidImage naming which image is wrong."""
+    images = query.images
+    if isinstance(images, np.ndarray):
+        return images
+    if len(images) == 1:
+        return _decoded(images[0], 0, spec)[None]
+    return np.stack([_decoded(image, index, spec) for index, image in enumerate(images)])
+
+
+def _decoded(image: bytes | Pixels, index: int, spec: InputSpec) -> Pixels:
+    if not isinstance(image, bytes):
+        return image
+    try:
+        return decode(image, width=spec.width, height=spec.height)
+    except InvalidImage as error:
+        raise InvalidImage(f"image {index}: {error}") from error

@@ -1,0 +1,235 @@
+"""The queue of one process: bounded by predicted wait, run to completion on the event loop, long work in a thread.
+
+A short prediction costs less than handing it to a thread does, so it runs where it was read. The loop is given back
+after every few milliseconds of work, so that liveness and new connections are never behind more than one such turn.
+What is predicted to take longer runs in a thread beside it: the net releases the interpreter lock while it computes.
+All methods are called on the event loop; only `_compute` runs in the thread.
+"""
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import Any, Protocol
+
+from predictor.classifier import Classifier
+from predictor.decoding import pixels
+from predictor.errors import Deadline, Internal, Overloaded, PredictorError
+from predictor.imagefile import check_pixels
+from predictor.metrics import Metrics, Traffic
+from predictor.query import Limits, Predictions, Query
+
+TURN = 0.004
+"""Seconds of work after which the event loop looks at its sockets. Eight predictions of the reference net."""
+LONG = 0.004
+"""Predicted seconds from which a request goes to the thread: below, the hand-off shows in its latency."""
+LARGE_BODY = 1_000_000
+"""Bytes of a body that is parsed in the thread: JSON takes about 2 ns a byte."""
+DECODED_ON_LOOP = 1_000_000
+"""Declared pixels of a request that may be decoded on the event loop."""
+SECONDS_PER_PIXEL = 1.5e-8
+"""Decoding, PNG at its slowest; measured with `make bench`'s images."""
+_MEMORY = 0.05
+"""Weight of the newest observation in the mean slowness."""
+
+log = logging.getLogger("predictor")
+
+
+class Call(Protocol):
+    """One request, whatever its protocol. `size`: bytes of its body. `deadline`: perf_counter seconds, or infinity."""
+
+    traffic: Traffic
+    request_id: str
+    size: int
+    received: float
+    deadline: float
+
+    @property
+    def gone(self) -> bool:
+        """Its client has left: nobody waits for the answer."""
+
+    def read(self, limits: Limits) -> Query:
+        """What it asks; raises PredictorError. May run in the thread."""
+
+    def write(self, query: Query, predictions: Predictions) -> Any:
+        """The answer as it goes out. May run in the thread."""
+
+    def answer(self, answer: Any) -> None:
+        """Send it."""
+
+    def refuse(self, error: PredictorError) -> None:
+        """Send the error."""
+
+
+class Engine:
+    """Answers calls with one net, on the event loop that runs. Made after the fork, which neither survives.
+
+    max_wait: predicted seconds in the queue beyond which a call is refused at once.
+    """
+
+    def __init__(self, classifier: Classifier, limits: Limits, metrics: Metrics, *, max_wait: float) -> None:
+        self._classifier = classifier
+        self._limits = limits
+        self._metrics = metrics
+        self._max_wait = max_wait
+        self._slowness = 1.0  # seconds a call takes ÷ seconds predicted for it: other processes want the core as well
+        self._queue: deque[tuple[Call, Query, float]] = deque()
+        self._queued_seconds = 0.0
+        self._turning = False
+        self._thread_seconds = 0.0
+        self._in_thread = 0
+        self._in_flight = 0
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is here that was not answered."""
+        return self._in_flight == 0
+
+    def submit(self, call: Call) -> None:
+        """Take a call whose request is whole: it is answered or refused in its turn, or refused now."""
+        self._metrics.began()
+        self._in_flight += 1
+        try:
+            self._admit(call)
+        except PredictorError as error:
+            self._refuse(call, error)
+        except Exception:
+            self._fail(call)
+
+    def _admit(self, call: Call) -> None:
+        if call.size > LARGE_BODY:
+            self._hand_off(call, None, call.size * 1e-8)
+            return
+        self._check_wait(self._queued_seconds, call)
+        query = call.read(self._limits)
+        declared = check_pixels(query.images, self._limits)
+        cost = len(query.images) * self._classifier.seconds + declared * SECONDS_PER_PIXEL
+        if cost > LONG or declared > DECODED_ON_LOOP:
+            self._hand_off(call, query, cost)
+            return
+        self._queue.append((call, query, cost))
+        self._queued_seconds += cost
+        if not self._turning:
+            self._turning = True
+            self._loop.call_soon(self._turn)
+
+    def _check_wait(self, queued: float, call: Call) -> None:
+        wait = queued * self._slowness
+        if wait > self._max_wait:
+            raise Overloaded(wait, self._max_wait)
+        if call.received + wait > call.deadline:
+            raise Deadline(f"found {wait:.3f} s of work before this request, its deadline is earlier; ask again")
+
+    def _turn(self) -> None:
+        """Answer what is queued for at most `TURN`, then let the loop look at its sockets."""
+        queue = self._queue
+        end = perf_counter() + TURN
+        while queue:
+            call, query, cost = queue.popleft()
+            self._queued_seconds -= cost
+            self._answer_now(call, query, cost)
+            if perf_counter() >= end:
+                break
+        self._metrics.queue(len(queue) + self._in_thread)
+        if queue:
+            self._loop.call_soon(self._turn)
+        else:
+            self._turning = False
+            self._queued_seconds = 0.0  # what rounding has left
+
+    def _answer_now(self, call: Call, query: Query, cost: float) -> None:
+        if call.gone:
+            self._end()
+            return
+        start = perf_counter()
+        try:
+            self._check_age(call, start)
+            predictions = self._predict(query)
+            answer = call.write(query, predictions)
+        except PredictorError as error:
+            self._refuse(call, error)
+        except Exception:
+            self._fail(call)
+        else:
+            self._learn(perf_counter() - start, cost)
+            self._finish(call, predictions, answer)
+
+    def _check_age(self, call: Call, now: float) -> None:
+        """A forecast can be wrong: nothing is computed for somebody who has given up."""
+        if now > call.deadline or now - call.received > 2 * self._max_wait:
+            raise Deadline(f"found {now - call.received:.3f} s in the queue, that is too late; ask again")
+
+    def _predict(self, query: Query) -> Predictions:
+        predictions = Predictions.of(self._classifier.classify(pixels(query, self._limits.input)))
+        if not math.isfinite(sum(predictions.confidence)):
+            raise ArithmeticError("the net answered with a probability that is no number")
+        return predictions
+
+    def _learn(self, seconds: float, cost: float) -> None:
+        self._slowness += _MEMORY * (seconds / cost - self._slowness)
+
+    def _hand_off(self, call: Call, query: Query | None, cost: float) -> None:
+        self._check_wait(self._thread_seconds, call)
+        self._thread_seconds += cost
+        self._in_thread += 1
+        self._metrics.queue(len(self._queue) + self._in_thread)
+        self._thread.submit(self._compute, call, query, cost)
+
+    def _compute(self, call: Call, query: Query | None, cost: float) -> None:
+        """In the thread: everything but what touches the connection and the counters."""
+        done: Callable[[], None]
+        start = perf_counter()
+        try:
+            if call.gone:
+                done = self._end
+            else:
+                self._check_age(call, start)
+                if query is None:
+                    query = call.read(self._limits)
+                    check_pixels(query.images, self._limits)
+                predictions = self._predict(query)
+                answer = call.write(query, predictions)
+                done = _bound(self._finish, call, predictions, answer)
+        except PredictorError as error:
+            done = _bound(self._refuse, call, error)
+        except Exception:
+            log.exception("predict.failed request=%s", call.request_id)
+            done = _bound(self._refuse, call, Internal())
+        self._loop.call_soon_threadsafe(self._left_thread, cost, done)
+
+    def _left_thread(self, cost: float, done: Callable[[], None]) -> None:
+        self._thread_seconds = max(0.0, self._thread_seconds - cost)
+        self._in_thread -= 1
+        done()
+
+    def _finish(self, call: Call, predictions: Predictions, answer: Any) -> None:
+        """Counted before it is sent: what a client has seen is in the counters, whatever dies next."""
+        if not call.gone:
+            self._metrics.answered(call.traffic, predictions, perf_counter() - call.received, call.request_id)
+            call.answer(answer)
+        self._end()
+
+    def _fail(self, call: Call) -> None:
+        log.exception("predict.failed request=%s", call.request_id)  # noqa: LOG004 (called while one is handled)
+        self._refuse(call, Internal())
+
+    def _refuse(self, call: Call, error: PredictorError) -> None:
+        if not call.gone:
+            if isinstance(error, Overloaded):
+                self._metrics.shed(call.traffic)
+            self._metrics.refused(call.traffic, error.reason)
+            call.refuse(error)
+        self._end()
+
+    def _end(self) -> None:
+        self._in_flight -= 1
+        self._metrics.ended()
+
+
+def _bound(function: Callable[..., None], *arguments: Any) -> Callable[[], None]:
+    return lambda: function(*arguments)

@@ -1,0 +1,290 @@
+"""The HTTP edge of predictions: read, queued and answered on the connection itself, without a task or an ASGI message.
+
+It is uvicorn's own protocol class with the predictions taken out: a POST to one of the routes here never becomes an
+ASGI request, everything else goes on to the application as ever. What a connection may cost is bounded here for both:
+bytes of headers and body, seconds until they are here, answers that nobody reads.
+"""
+
+import asyncio
+import math
+from time import perf_counter
+from typing import Any
+
+import httptools
+import orjson
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from predictor.errors import BadRequest, HeadersTooLarge, PredictorError, Timeout, TooLarge
+from predictor.metrics import Traffic
+from predictor.query import Body, Form, Limits, Predictions, Query
+from predictor.site import Site
+
+LINGER = 2.0
+"""Seconds for which a refused client's bytes are read and dropped: closing at once would destroy the refusal."""
+_NEVER = math.inf
+
+
+class Exchange:
+    """One prediction on a connection: what `engine.Call` wants, over HTTP. close: the connection ends with it."""
+
+    __slots__ = (
+        "_connection",
+        "_form",
+        "_headers",
+        "_parts",
+        "close",
+        "deadline",
+        "gone",
+        "received",
+        "request_id",
+        "size",
+        "traffic",
+    )
+
+    def __init__(self, connection: "Connection", form: Form, headers: dict[bytes, bytes]) -> None:
+        self._connection = connection
+        self._form = form
+        self._headers = headers
+        self._parts: list[bytes] = []
+        self.traffic: Traffic = "live" if headers.get(b"x-traffic") == b"live" else "pinned"
+        self.request_id = connection.site.ids.of(headers.get(b"x-request-id"))
+        self.size = 0
+        self.received = 0.0
+        self.deadline = _NEVER
+        self.gone = False
+        self.close = False
+
+    def add(self, part: bytes) -> None:
+        """A piece of the body."""
+        self.size += len(part)
+        self._parts.append(part)
+
+    def read(self, limits: Limits) -> Query:
+        parts = self._parts
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._parts = []
+        return self._form.read(body, self._headers, limits)
+
+    def write(self, query: Query, predictions: Predictions) -> Body:
+        return self._form.write(query, predictions, self._connection.site.served)
+
+    def answer(self, answer: Body) -> None:
+        self._connection.respond(self, 200, answer)
+
+    def refuse(self, error: PredictorError) -> None:
+        self._connection.respond(self, error.status, error_body(error, self.request_id), retry_after=error.retry_after)
+
+
+def error_body(error: PredictorError, request_id: str) -> Body:
+    """What a client is told of an error."""
+    return Body(orjson.dumps({"error": str(error), "request_id": request_id}))
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection. `due`: loop time at which it is cut; `_deaf`: what it sends from here on is dropped."""
+
+    site: Site
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.site = self.config.site  # type: ignore[attr-defined]  # put beside uvicorn's own settings at start
+        self.due = _NEVER
+        self._head_bytes = 0
+        self._in_headers = True
+        self._exchange: Exchange | None = None
+        self._deaf = False
+
+    @property
+    def answering(self) -> bool:
+        """A whole request waits for its answer."""
+        return self._in_headers and (self._exchange is not None or self._in_application)
+
+    @property
+    def idle(self) -> bool:
+        """No request is being read or answered."""
+        return self._in_headers and not self._head_bytes and not self.answering
+
+    @property
+    def _in_application(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
+        super().connection_made(transport)
+        self._expect_by(self.site.wire.receive_timeout)
+        self.site.make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._exchange is not None:
+            self._exchange.gone = True
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._unset_keepalive_if_required()
+        if self._in_headers:
+            self._head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            return
+        except httptools.HttpParserError:
+            self._turn_away(BadRequest("request: found bytes that are no HTTP/1.1 request, wanted one"))
+            return
+        # A header is told when it is whole; until then only the bytes that came say how large it is.
+        if self._in_headers and self._head_bytes > self.site.wire.max_headers:
+            self._turn_away(self._too_many_headers(f"{self._head_bytes} or more"))
+
+    def on_message_begin(self) -> None:
+        if self.answering:
+            self._ends_here()
+        if self._deaf:
+            return
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self._expect_by(self.site.wire.receive_timeout)
+
+    def on_url(self, url: bytes) -> None:
+        if not self._deaf:
+            self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_headers and not self._deaf:  # what follows a body in chunks means nothing here
+            self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        if self._deaf:
+            return
+        self._in_headers = False
+        self._head_bytes = 0
+        size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+        if size > self.site.wire.max_headers:
+            self._turn_away(self._too_many_headers(str(size)))
+            return
+        form = self.site.form(self.url)
+        if form is None or self.parser.get_method() != b"POST":
+            self._to_application()
+        else:
+            self._begin(Exchange(self, form, headers := dict(self.headers)), headers)
+
+    def on_body(self, body: bytes) -> None:
+        exchange = self._exchange
+        if self._deaf:
+            return
+        if exchange is None:
+            super().on_body(body)
+            return
+        exchange.add(body)
+        if exchange.size > self.site.wire.max_body:
+            self._turn_away(self._too_large(f"{exchange.size} or more"))
+
+    def on_message_complete(self) -> None:
+        if self._deaf:
+            return
+        self._in_headers = True
+        self.due = _NEVER
+        exchange = self._exchange
+        if exchange is None:
+            super().on_message_complete()
+        else:
+            exchange.received = perf_counter()
+            self.site.engine.submit(exchange)
+
+    def respond(self, exchange: Exchange, status: int, body: Body, *, retry_after: int | None = None) -> None:
+        """Send the answer; the connection is free for its next request, or closes."""
+        close = exchange.close or self.site.stopping
+        head = self.site.head(status, exchange.request_id, body, close=close, retry_after=retry_after)
+        self._exchange = None
+        self.server_state.total_requests += 1
+        self.transport.write(head + body.content)
+        if close:
+            self.transport.close()
+        else:
+            self._expect_by(self.site.wire.keep_alive)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._expect_by(self.site.wire.keep_alive)
+
+    def shutdown(self) -> None:
+        """Finish what is here, then close."""
+        if self._exchange is not None:
+            self._exchange.close = True
+        else:
+            super().shutdown()
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers: nothing more is read from it, and that not for long."""
+        super().pause_writing()
+        self.flow.pause_reading()
+        self._expect_by(self.site.wire.receive_timeout)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.flow.resume_reading()
+        self._expect_by(self.site.wire.keep_alive)
+
+    def cut(self) -> None:
+        """Its time is over: say so where a request has begun, and close."""
+        self.due = _NEVER
+        if self._deaf or self.flow.write_paused:
+            self.transport.abort()
+        elif self.idle or self._in_application:
+            self.transport.close()
+        else:
+            self._turn_away(Timeout(f"request: found no end of it in {self.site.wire.receive_timeout:g} s"))
+
+    def _begin(self, exchange: Exchange, headers: dict[bytes, bytes]) -> None:
+        self._exchange = exchange
+        exchange.close = not self.parser.should_keep_alive() or self.parser.should_upgrade()
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > self.site.wire.max_body:
+            self._turn_away(self._too_large(declared.decode()))
+            return
+        if headers.get(b"expect", b"").lower() == b"100-continue":
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._expect_by(self.site.wire.receive_timeout)
+
+    def _to_application(self) -> None:
+        """Let uvicorn make an ASGI request of what was read."""
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        for name, value in headers:
+            super().on_header(name, value)
+        super().on_headers_complete()
+
+    def _turn_away(self, error: PredictorError) -> None:
+        """Refuse a request that is not read to its end, and close. An answer that is due comes first."""
+        if self.answering or self._in_application:
+            self._ends_here()
+            return
+        exchange, self._exchange = self._exchange, None
+        request_id = exchange.request_id if exchange else self.site.ids.of(None)
+        self.site.metrics.refused(exchange.traffic if exchange else "pinned", error.reason)
+        body = error_body(error, request_id)
+        self.transport.write(self.site.head(error.status, request_id, body, close=True) + body.content)
+        self._deaf = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._expect_by(LINGER)
+        else:
+            self.transport.close()
+
+    def _ends_here(self) -> None:
+        """Close after the answer that is due: a request behind one that is not answered is not served."""
+        self._deaf = True
+        if self._exchange is not None:
+            self._exchange.close = True
+        elif self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def _expect_by(self, seconds: float) -> None:
+        self.due = self.loop.time() + seconds
+
+    def _too_large(self, found: str) -> TooLarge:
+        return TooLarge(f"body: found {found} bytes, wanted at most {self.site.wire.max_body}")
+
+    def _too_many_headers(self, found: str) -> HeadersTooLarge:
+        return HeadersTooLarge(f"headers: found {found} bytes, wanted at most {self.site.wire.max_headers}")

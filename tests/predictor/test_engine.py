@@ -1,0 +1,154 @@
+"""The queue of one process, with the real net and calls that only remember what they were told."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from predictor.classifier import Classifier
+from predictor.engine import LARGE_BODY, Engine
+from predictor.errors import BadRequest, Deadline, Internal, Overloaded, PredictorError
+from predictor.metrics import Metrics
+from predictor.query import Limits, Predictions, Query
+from predictor.served import Served
+
+FOREVER = float("inf")
+
+
+class Asked:
+    """A call for `images` black images."""
+
+    def __init__(self, images: int = 1, *, size: int = 1, deadline: float = FOREVER, error: Exception | None = None):
+        self.traffic, self.request_id, self.size, self.received = "pinned", "r", size, perf_counter()
+        self.deadline, self.gone = deadline, False
+        self.outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._images, self._error = images, error
+
+    def read(self, limits: Limits) -> Query:
+        if self._error:
+            raise self._error
+        return Query(np.zeros((self._images, 64, 64, 3), np.uint8))
+
+    def write(self, query: Query, predictions: Predictions) -> Predictions:
+        return predictions
+
+    def answer(self, answer: Predictions) -> None:
+        self.outcome.set_result(answer)
+
+    def refuse(self, error: PredictorError) -> None:
+        self.outcome.set_exception(error)
+
+
+@pytest.fixture(scope="module")
+def classifier(served: Served) -> Classifier:
+    return Classifier(served.net, input=served.card.input, classes=8, interpreters=2)
+
+
+@pytest.fixture
+def metrics(served: Served) -> Metrics:
+    metrics = Metrics(served, processes=1)
+    metrics.attach(0)
+    return metrics
+
+
+@pytest.fixture
+def run(classifier: Classifier, served: Served, metrics: Metrics) -> Callable[..., None]:
+    """Run a test on an event loop with an engine of its own."""
+
+    def run(test: Callable[[Engine], Coroutine[Any, Any, None]], *, max_wait: float = 10) -> None:
+        async def on_loop() -> None:
+            engine = Engine(classifier, Limits(served.card.input, 64), metrics, max_wait=max_wait)
+            await test(engine)
+            assert engine.idle
+
+        asyncio.run(on_loop())
+
+    return run
+
+
+def test_every_call_gets_an_answer_of_its_own(run: Callable[..., None]) -> None:
+    async def test(engine: Engine) -> None:
+        calls = [Asked(images) for images in (1, 2, 3)]
+        for call in calls:
+            engine.submit(call)
+        answers = await asyncio.gather(*(call.outcome for call in calls))
+        assert [len(answer.winners) for answer in answers] == [1, 2, 3]
+
+    run(test)
+
+
+@pytest.mark.parametrize("size", [1, LARGE_BODY + 1])
+def test_long_work_leaves_the_event_loop_free(run: Callable[..., None], size: int) -> None:
+    async def test(engine: Engine) -> None:
+        long = Asked(5000, size=size)
+        engine.submit(long)
+        short = Asked()
+        engine.submit(short)
+        await short.outcome
+        assert not long.outcome.done()
+        assert len((await long.outcome).winners) == 5000
+
+    run(test)
+
+
+def test_more_than_can_be_answered_in_time_is_refused_at_once(run: Callable[..., None], metrics: Metrics) -> None:
+    async def test(engine: Engine) -> None:
+        calls = [Asked() for _ in range(500)]
+        for call in calls:
+            engine.submit(call)
+        refused = [call for call in calls if call.outcome.done()]
+        assert all(isinstance(call.outcome.exception(), Overloaded) for call in refused)
+        assert calls[-1] in refused
+        assert calls[0] not in refused
+        await asyncio.gather(*(call.outcome for call in calls), return_exceptions=True)
+
+    run(test, max_wait=1e-4)
+    assert metrics.summary()["errors"]["overloaded"] > 0
+
+
+def test_a_deadline_that_cannot_be_met_is_told_at_once(run: Callable[..., None]) -> None:
+    async def test(engine: Engine) -> None:
+        call = Asked(deadline=perf_counter() - 1)
+        engine.submit(call)
+        assert isinstance(call.outcome.exception(), Deadline)
+
+    run(test)
+
+
+def test_nothing_is_computed_for_a_client_that_has_left(run: Callable[..., None], metrics: Metrics) -> None:
+    async def test(engine: Engine) -> None:
+        calls = [Asked(), Asked(5000)]
+        for call in calls:
+            engine.submit(call)
+            call.gone = True
+        last = Asked()
+        engine.submit(last)
+        await last.outcome
+        while not engine.idle:
+            await asyncio.sleep(0)
+        assert not any(call.outcome.done() for call in calls)
+
+    run(test)
+    assert metrics.summary()["images"] == 1
+
+
+@pytest.mark.parametrize("size", [1, LARGE_BODY + 1])
+@pytest.mark.parametrize(
+    ("raised", "told", "reason"),
+    [(BadRequest("found a"), BadRequest, "bad_request"), (RuntimeError("secret"), Internal, "internal")],
+)
+def test_what_goes_wrong_is_told_and_counted(
+    run: Callable[..., None], metrics: Metrics, size: int, raised: Exception, told: type, reason: str
+) -> None:
+    async def test(engine: Engine) -> None:
+        call = Asked(size=size, error=raised)
+        engine.submit(call)
+        with pytest.raises(told) as error:
+            await call.outcome
+        assert "secret" not in str(error.value)
+
+    run(test)
+    assert metrics.summary()["errors"][reason] == 1
