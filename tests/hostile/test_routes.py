@@ -59,7 +59,7 @@ ADDRESSES = [
     "/docs/..%2f..%2f..%2fetc%2fpasswd",
     "/docs/%2e%2e/%2e%2e/etc/passwd",
     "/docs//etc/passwd",
-    "/static/../../predictor/server.py",
+    "/static/../../predictor/server",
     "/v1/models/%ff%fe",
     "/v1/models/%zz",
     "/v1/models/%",

@@ -45,7 +45,7 @@ def test_half_a_request_is_cut(impatient: RunningServer, name: str) -> None:
         answer = wire.send(HALVES[name]).reply()
         if answer is not None and answer.status == 200:
             answer = wire.reply()
-        assert answer is None or (answer.status == 408 and refused(answer))
+        assert answer is None or (refused(answer) and answer.status in (405, 408))
         assert wire.closed()
 
 

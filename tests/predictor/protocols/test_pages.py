@@ -94,8 +94,9 @@ def test_the_pages_bring_everything_from_here(client: httpx.Client, server: Runn
     assert not re.search(r"https?://(?!127\.0\.0\.1)[\w.-]+/\S*\.(js|css|png)", page.text)
 
 
-def test_health_is_short(client: httpx.Client) -> None:
-    assert client.get("/health").json() == {"ready": True}
+def test_health_says_who_is_ready(client: httpx.Client, served: Served) -> None:
+    told = client.get("/health").json()
+    assert (told["ready"], told["model"], told["version"], told["digest"]) == (True, "shapes", "1", served.digest)
 
 
 def test_the_summary_counts(client: httpx.Client, texts: list[str]) -> None:
@@ -104,7 +105,8 @@ def test_the_summary_counts(client: httpx.Client, texts: list[str]) -> None:
     after = client.get("/metrics/summary").json()
     assert sum(after["classes"].values()) == sum(before["classes"].values()) + 5
     assert set(after["latency"]) == {"p50", "p95", "p99"}
-    assert 0 < after["confidence"] <= 1
+    assert after["images"] == before["images"] + 5
+    assert 0 < after["mean_confidence"] <= 1
     assert set(after["errors"]) >= {"bad_request", "internal", "overloaded"}
 
 
