@@ -38,7 +38,7 @@ def test_every_datatype_is_told_what_the_net_says(told: dict[str, Any], right: R
 
 
 def test_everything_is_live_ready_and_described(told: dict[str, Any]) -> None:
-    assert told["live"] and told["ready"] and told["model ready"]
+    assert (told["live"], told["ready"], told["model ready"]) == (True, True, True)
     assert told["server"]["name"]
     assert (told["model"]["name"], told["model"]["versions"]) == ("shapes", ["1"])
     assert [output["name"] for output in told["model"]["outputs"]] == ["class", "confidence", "probabilities"]
