@@ -55,6 +55,8 @@ class Edge:
             "/metrics": self._metrics_text,
             "/metrics/summary": lambda _, __: Page.json(model.metrics.summary()),
             "/outcomes": self._outcomes,
+            # KServe's own leaves out versions and platform.
+            f"/v2/models/{served.model}": lambda _, __: Page.json(model.metadata()),
         }
         self._who = [(b"x-model-version", served.version.encode()), (b"x-model-digest", served.digest.encode())]
 

@@ -6,10 +6,12 @@
     ├── NotFound        404  another model or version, or a route that does not exist
     ├── WrongMethod     405
     ├── Timeout         408  the request did not arrive in time
-    ├── TooLarge        413  body, images or pixels are over their limit
+    ├── TooLarge        413  the body, or what its images declare, is over its limit
+    ├── UnsupportedEncoding  415  the body is packed
     ├── HeadersTooLarge 431
     ├── NotSupported    501  a part of KServe's protocol that a classifier has no use for
     ├── Overloaded      503  more is queued than can be answered in time
+    ├── Full            503  other requests fill the memory
     ├── Deadline        503  too late: it waited longer than was foretold, or than its client wants
     └── Internal        500  a fault of ours
     PortTaken                at start
@@ -73,7 +75,7 @@ class Timeout(PredictorError):
 
 
 class TooLarge(PredictorError):
-    """More than the limit; it was not read further."""
+    """The body, or what its images declare, is over its limit; it was not read further."""
 
     status = 413
     reason = "too_large"
@@ -84,6 +86,13 @@ class HeadersTooLarge(PredictorError):
 
     status = 431
     reason = "too_large"
+
+
+class UnsupportedEncoding(PredictorError):
+    """The body is packed."""
+
+    status = 415
+    reason = "bad_request"
 
 
 class NotSupported(PredictorError):
@@ -102,6 +111,17 @@ class Overloaded(PredictorError):
     def __init__(self, wait: float, limit: float) -> None:
         super().__init__(f"queue: found {wait:.3f} s of work before this request, wanted at most {limit:g}; ask again")
         self.retry_after = max(1, math.ceil(wait))
+
+
+class Full(PredictorError):
+    """Bodies of other requests fill the memory that there is for them. found, limit: bytes."""
+
+    status = 503
+    reason = "overloaded"
+    retry_after = 1
+
+    def __init__(self, found: int, limit: int) -> None:
+        super().__init__(f"memory: found {found} bytes of requests, wanted at most {limit}; ask again")
 
 
 class Deadline(PredictorError):

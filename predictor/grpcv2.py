@@ -5,6 +5,7 @@ its own client and Triton's read what they sent.
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def _typed(tensor: Any, size: tuple[int, ...]) -> Sequence[Image] | Pixels:
     contents = tensor.contents
     contents.DiscardUnknownFields()
     found = {descriptor.name: len(values) for descriptor, values in contents.ListFields()}
-    wanted = int(np.prod(size))
+    wanted = prod(size)
     if found != {field: wanted}:
         listed = ", ".join(f"{count} {name}" for name, count in found.items()) or "no contents"
         raise BadRequest(f"inputs[0].contents: found {listed}, wanted {wanted} {field} for shape {list(size)}")

@@ -10,6 +10,7 @@ from typing import Literal
 import simplejpeg
 
 from predictor.errors import InvalidImage
+from predictor.exif import MARK
 
 Format = Literal["PNG", "JPEG", "WEBP", "BMP", "GIF"]
 
@@ -21,7 +22,7 @@ MAX_COMPRESSED_PARTS = 64
 SCANS_OF_A_PICTURE = 10
 
 _EXTENSION, _FRAME = b"!"[0], b","[0]
-_START_OF_SCAN = 0xDA
+_FILL, _START_OF_SCAN = 0xFF, 0xDA
 
 
 def sniff(content: bytes) -> Format:
@@ -129,14 +130,14 @@ def _gif_size(content: bytes) -> tuple[int, int]:
 
 
 _OS2_HEADER = 12
-_RUN_LENGTHS = (1, 2)
+_RUN_LENGTHS = (b"\x01", b"\x02")
 # Pillow unpacks these in Python.
 _RUN_LENGTH_COST = 10
 _SIZES = {"JPEG": _jpeg_size, "PNG": _png_size, "WEBP": _webp_size, "BMP": _bmp_size, "GIF": _gif_size}
 
 
 def _is_run_length_encoded(content: bytes) -> bool:
-    return content[14] != _OS2_HEADER and content[30] in _RUN_LENGTHS
+    return content[14] != _OS2_HEADER and content[30:31] in _RUN_LENGTHS
 
 
 def _check_chunks(content: bytes) -> None:
@@ -153,9 +154,12 @@ def _check_chunks(content: bytes) -> None:
 
 
 def _check_segments(content: bytes) -> None:
-    at, parts = 2, 0
+    """Of a JPEG whose header libjpeg takes; other bytes between segments it does not."""
+    at, parts, exifs = 2, 0, 0
     while at + 4 <= len(content) and content[at + 1] != _START_OF_SCAN:
-        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        exifs += content[at + 4 : at + 10] == MARK
+        filled = content[at + 1] == _FILL
+        at += 1 if filled else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
         parts += 1
-        if parts > MAX_PARTS:
-            raise InvalidImage(f"found a JPEG of more than {MAX_PARTS} segments, wanted fewer")
+        if parts > MAX_PARTS or exifs > 1:
+            raise InvalidImage(f"found a JPEG of {parts} segments and {exifs} of EXIF, wanted {MAX_PARTS} and one")

@@ -14,7 +14,8 @@ import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from predictor.errors import BadRequest, HeadersTooLarge, PredictorError, Timeout, TooLarge
+from predictor.errors import BadRequest, Full, HeadersTooLarge, PredictorError, Timeout, TooLarge, UnsupportedEncoding
+from predictor.jsontext import shown
 from predictor.metrics import Traffic
 from predictor.query import Body, Form, Limits, Predictions, Query
 from predictor.site import Site
@@ -90,6 +91,7 @@ class Connection(HttpToolsProtocol):
         self.site = self.config.site  # type: ignore[attr-defined]  # put beside uvicorn's own settings at start
         self.due = _NEVER
         self._head_bytes = 0
+        self._hosts = 0
         self._in_headers = True
         self._exchange: Exchange | None = None
         self._deaf = False
@@ -116,6 +118,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._exchange is not None:
             self._exchange.gone = True
+            self._release(self._exchange)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -142,6 +145,7 @@ class Connection(HttpToolsProtocol):
             return
         self.url = b""
         self.headers = []
+        self._hosts = 0
         self.expect_100_continue = False
         self._expect_by(self.site.wire.receive_timeout)
 
@@ -151,7 +155,10 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_headers and not self._deaf:  # what follows a body in chunks means nothing here
-            self.headers.append((name.lower(), value))
+            name = name.lower()
+            self.headers.append((name, value))
+            if name == b"host":
+                self._hosts += 1
 
     def on_headers_complete(self) -> None:
         if self._deaf:
@@ -161,6 +168,9 @@ class Connection(HttpToolsProtocol):
         size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
         if size > self.site.wire.max_headers:
             self._turn_away(self._too_many_headers(str(size)))
+            return
+        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
+            self._turn_away(BadRequest(f"headers: found {self._hosts} Host headers, wanted one"))  # RFC 9112, 3.2
             return
         form = self.site.form(self.url)
         if form is None or self.parser.get_method() != b"POST":
@@ -176,8 +186,11 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
             return
         exchange.add(body)
+        self.site.held += len(body)
         if exchange.size > self.site.wire.max_body:
             self._turn_away(self._too_large(f"{exchange.size} or more"))
+        elif self.site.held > self.site.wire.max_held:
+            self._turn_away(Full(self.site.held, self.site.wire.max_held))
 
     def on_message_complete(self) -> None:
         if self._deaf:
@@ -195,7 +208,7 @@ class Connection(HttpToolsProtocol):
         """Send the answer; the connection is free for its next request, or closes."""
         close = exchange.close or self.site.stopping
         head = self.site.head(status, exchange.request_id, body, close=close, retry_after=retry_after)
-        self._exchange = None
+        self._release(exchange)
         self.server_state.total_requests += 1
         self.transport.write(head + body.content)
         if close:
@@ -205,7 +218,10 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._expect_by(self.site.wire.keep_alive)
+        if self._in_headers:
+            self._expect_by(self.site.wire.keep_alive)
+        else:
+            self._linger()  # answered before its body was here: the rest is not waited for
 
     def shutdown(self) -> None:
         """Finish what is here, then close."""
@@ -238,6 +254,12 @@ class Connection(HttpToolsProtocol):
     def _begin(self, exchange: Exchange, headers: dict[bytes, bytes]) -> None:
         self._exchange = exchange
         exchange.close = not self.parser.should_keep_alive() or self.parser.should_upgrade()
+        encoding = headers.get(b"content-encoding", b"identity")
+        if encoding != b"identity":
+            self._turn_away(
+                UnsupportedEncoding(f"content-encoding: found {shown(encoding.decode('latin-1'))}, wanted none")
+            )
+            return
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > self.site.wire.max_body:
             self._turn_away(self._too_large(declared.decode()))
@@ -260,13 +282,25 @@ class Connection(HttpToolsProtocol):
         if self.answering or self._in_application:
             self._ends_here()
             return
-        exchange, self._exchange = self._exchange, None
+        exchange = self._exchange
+        if exchange is not None:
+            self._release(exchange)
         request_id = exchange.request_id if exchange else self.site.ids.of(None)
         self.site.metrics.refused(exchange.traffic if exchange else "pinned", error.reason)
         body = error_body(error, request_id)
-        self.transport.write(self.site.head(error.status, request_id, body, close=True) + body.content)
+        head = self.site.head(error.status, request_id, body, close=True, retry_after=error.retry_after)
+        self.transport.write(head + body.content)
+        self._linger()
+
+    def _release(self, exchange: Exchange) -> None:
+        """The connection has nothing more to do with it."""
+        self._exchange = None
+        self.site.held -= exchange.size
+
+    def _linger(self) -> None:
+        """Close, but not before the client had time to read what it was told."""
         self._deaf = True
-        if self.transport.can_write_eof():
+        if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
             self._expect_by(LINGER)
         else:

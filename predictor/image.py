@@ -5,10 +5,8 @@ Pillow and with the same pixels; PNG, WEBP, BMP, GIF and JPEGs in CMYK go throug
 size that its header declares is known to be small enough.
 """
 
-import math
 from collections.abc import Callable
 from io import BytesIO
-from typing import Literal, cast
 
 import numpy as np
 import simplejpeg
@@ -16,20 +14,19 @@ from numpy.typing import NDArray
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from predictor.errors import InvalidImage
+from predictor.exif import MARK, jpeg_orientation, orientation
+from predictor.header import SCANS_OF_A_PICTURE, check_parts, damaged, declared, scans, sniff
 
 Pixels = NDArray[np.uint8]
-Format = Literal["PNG", "JPEG", "WEBP", "BMP", "GIF"]
 
 MAX_PIXELS = 16_000_000  # declared; 48 MB as RGB
-# A progressive JPEG may send every pixel again and again: each scan counts as work like a picture of its own.
-MAX_SCANS_AT_MAX_PIXELS = 10
 PADDING = 128  # mid-grey beside an image that is not as wide or high as the input
 # Antialiased when shrinking, smooth when enlarging; half the cost of bicubic and no ringing at edges.
 FILTER = Image.Resampling.BILINEAR
 # Shrinking by more than 2 × 2 first averages whole blocks, which keeps photographs cheap.
 REDUCING_GAP = 2.0
 
-_ORIENTATION = 0x0112
+_SMALLEST_SCAN = 8  # bytes
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -58,52 +55,32 @@ def decode(content: bytes, *, width: int, height: int, max_pixels: int = MAX_PIX
     """The image as uint8 RGB of shape (height, width, 3), whatever the file's size, mode and format.
 
     The aspect is kept: the image is scaled to fit and centred on mid-grey. The EXIF orientation is applied,
-    transparency lies on white, 16-bit grey keeps its upper 8 bits, of an animation the first frame counts.
-    Raises InvalidImage when the bytes are no whole PNG, JPEG, WEBP, BMP or GIF of at most `max_pixels` pixels.
+    palettes are resolved, transparency lies on white, 16-bit grey keeps its upper 8 bits, CMYK is read as Adobe writes
+    it, of an animation the first frame counts, and a GIF is as large as its first frame when that is larger than its
+    screen. Raises InvalidImage, before memory is spent, unless the bytes are a whole PNG, JPEG, WEBP, BMP or GIF that
+    declares at most `max_pixels` pixels, sends them in a bounded number of scans, and has no endless metadata.
     """
     if sniff(content) == "JPEG":
         return _decode_jpeg(content, width=width, height=height, max_pixels=max_pixels)
     return _decode_slowly(content, width=width, height=height, max_pixels=max_pixels)
 
 
-def header(content: bytes) -> tuple[Format, int, int]:
-    """Format, width and height as the file declares them, without decoding; raises InvalidImage."""
-    image = _open(content, max_pixels=None)
-    return cast(Format, image.format), image.width, image.height
-
-
-def sniff(content: bytes) -> Format:
-    """The format by the file's first bytes; raises InvalidImage for anything but the five."""
-    if content.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return "WEBP"
-    if content.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if content.startswith(b"BM"):
-        return "BMP"
-    found = f"{len(content)} bytes that begin with {content[:4].hex(' ')}" if content else "no bytes"
-    raise InvalidImage(f"found {found}, wanted a PNG, JPEG, WEBP, BMP or GIF file")
-
-
 def _decode_jpeg(content: bytes, *, width: int, height: int, max_pixels: int) -> Pixels:
     try:
         rows, columns, colours, _ = simplejpeg.decode_jpeg_header(content)
     except ValueError:
-        raise _damaged("JPEG", content) from None
+        raise damaged("JPEG", content) from None
     _check_size("JPEG", columns, rows, max_pixels)
     _check_scans(content, columns, rows, max_pixels)
     if colours in ("CMYK", "YCCK"):
         return _decode_slowly(content, width=width, height=height, max_pixels=max_pixels)
-    turn = _TURNS.get(_orientation(content)) if b"Exif\x00\x00" in content else None
+    turn = _TURNS.get(jpeg_orientation(content)) if MARK in content else None
     wide, high = size = _fitted(columns, rows, turn, width=width, height=height)
     try:
         # The inverse DCT itself can halve a picture while it decodes: down to no less than what is needed.
         pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB", min_width=wide, min_height=high, min_factor=2)
     except ValueError:
-        raise _damaged("JPEG", content) from None
+        raise damaged("JPEG", content) from None
     if turn is None and pixels.shape == (height, width, 3):
         return pixels
     return _framed(Image.fromarray(pixels), size, turn, width=width, height=height)
@@ -116,14 +93,17 @@ def _decode_slowly(content: bytes, *, width: int, height: int, max_pixels: int) 
     return _framed(image, size, turn, width=width, height=height)
 
 
-def _open(content: bytes, *, max_pixels: int | None) -> Image.Image:
+def _open(content: bytes, *, max_pixels: int) -> Image.Image:
     """Read the header alone."""
-    name = sniff(content)
+    name, width, height = declared(content)
+    _check_size(name, width, height, max_pixels)
+    check_parts(name, content)
     try:
         image = _READERS[name](BytesIO(content))
     except Exception:  # hostile bytes make parsers raise anything from SyntaxError to struct.error
-        raise _damaged(name, content) from None
-    _check_size(name, image.width, image.height, max_pixels)
+        raise damaged(name, content) from None
+    if image.size != (width, height):  # what was checked is not what would be decoded
+        raise damaged(name, content)
     return image
 
 
@@ -131,9 +111,8 @@ def _load(image: Image.Image) -> tuple[Image.Image, Image.Transpose | None]:
     """Decode the first frame to RGB, and say how to turn it upright."""
     name = image.format or "image"
     try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
         image.load()
-        return _rgb(image), turn
+        return _rgb(image), _TURNS.get(orientation(image.info))
     except Exception:  # as above
         raise InvalidImage(
             f"found a {name} of {image.width} × {image.height} pixels that is damaged or cut off, wanted a whole one"
@@ -174,27 +153,15 @@ def _framed(
     return framed
 
 
-def _orientation(content: bytes) -> int:
-    """The EXIF orientation, 1 (upright) when it cannot be read."""
-    try:
-        return int(JpegImagePlugin.JpegImageFile(BytesIO(content)).getexif().get(_ORIENTATION, 1))
-    except Exception:  # a picture with broken metadata is still a picture
-        return 1
-
-
-def _check_size(name: str, width: int, height: int, max_pixels: int | None) -> None:
-    if width < 1 or height < 1 or (max_pixels is not None and width * height > max_pixels):
-        raise InvalidImage(
-            f"found a {name} that declares {width} × {height} pixels, wanted 1 to {max_pixels or MAX_PIXELS} pixels"
-        )
+def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
+    if width < 1 or height < 1 or width * height > max_pixels:
+        raise InvalidImage(f"found a {name} that declares {width} × {height} pixels, wanted 1 to {max_pixels} pixels")
 
 
 def _check_scans(content: bytes, width: int, height: int, max_pixels: int) -> None:
-    scans = content.count(b"\xff\xda")
-    if scans * width * height > MAX_SCANS_AT_MAX_PIXELS * max_pixels:
-        most = math.floor(MAX_SCANS_AT_MAX_PIXELS * max_pixels / (width * height))
-        raise InvalidImage(f"found a JPEG of {width} × {height} pixels in {scans} scans, wanted at most {most} scans")
-
-
-def _damaged(name: str, content: bytes) -> InvalidImage:
-    return InvalidImage(f"found a damaged or cut-off {name} of {len(content)} bytes, wanted a whole one")
+    most = SCANS_OF_A_PICTURE * max_pixels // (width * height)
+    if len(content) // _SMALLEST_SCAN <= most:
+        return
+    found = scans(content)
+    if found > most:
+        raise InvalidImage(f"found a JPEG of {width} × {height} pixels in {found} scans, wanted at most {most} scans")

@@ -16,28 +16,42 @@ def read_images(document: Document, items: Array, where: str, limits: Limits) ->
     count = len(items)
     if not 1 <= count <= limits.images:
         raise BadRequest(f"{where}: found {count} images, wanted 1 to {limits.images} a request")
-    if len(document.root) == 1 and all(type(item) is Array for item in items):
+    if type(items[0]) is Array and len(document.root) == 1 and all(type(item) is Array for item in items):
         # The whole body is nested numbers with one name before them: its brackets and commas are known already.
         size = (count, *image_size(limits))
         found = numbers(items, where, size)
         check_nesting(document.skeleton == b"{" + skeleton(size) + b"}", where, size)
         return pixels(found, where, size)
     document.check_depth(limits.depth)
-    return [read_image(item, f"{where}[{index}]", limits) for index, item in enumerate(items)]
+    images: list[Image] = []
+    for item in items:
+        try:
+            images.append(read_image(item, limits))
+        except BadRequest as error:
+            raise BadRequest(f"{where}[{len(images)}]{error}") from None
+    return images
 
 
-def read_image(item: object, where: str, limits: Limits) -> Image:
-    """One image in any of the forms; other names beside it, such as TF Serving's `key`, are ignored."""
+def read_image(item: object, limits: Limits) -> Image:
+    """One image in any of the forms; other names beside it, such as TF Serving's `key`, are ignored.
+
+    Raises BadRequest that begins with the place inside of the item, as in `.b64: found …`.
+    """
+    where = ""
+    if type(item) is Object:
+        item, where = _inside(item)
     if type(item) is Array:
         return nested(item, where, image_size(limits))
-    if type(item) is not Object:
-        return from_base64(item, where)
-    found = fields(item, where, _FORMS)
+    return from_base64(item, where)
+
+
+def _inside(item: Object) -> tuple[object, str]:
+    """What an object has as its image, and where."""
+    found = fields(item, "", _FORMS)
     if len(found) != 1:
-        raise BadRequest(f"{where}: found {len(found)} images, wanted one of {', '.join(_FORMS)}")
+        raise BadRequest(f": found {len(found)} images, wanted one of {', '.join(_FORMS)}")
     ((name, value),) = found.items()
-    if name == "b64":
-        return from_base64(value, f"{where}.b64")
+    where = f".{name}"
     if type(value) is Object:
-        return from_base64(fields(value, f"{where}.{name}", ("b64",)).get("b64"), f"{where}.{name}.b64")
-    return read_image(value, f"{where}.{name}", limits)
+        return fields(value, where, ("b64",)).get("b64"), f"{where}.b64"
+    return value, where

@@ -5,13 +5,13 @@ does not know (NaN, Infinity, a byte order mark), lone surrogates, integers over
 object that is read a name that stands twice.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import orjson
-from simdjson import Array, Object, Parser  # type: ignore[import-untyped]  # its stubs are not marked as such
+from simdjson import Array, Object, Parser
 
 from predictor.errors import BadRequest
 
@@ -23,10 +23,12 @@ _STRUCTURE = b"[]{},"
 _NO_STRUCTURE = bytes(set(range(256)) - set(_STRUCTURE))
 _QUOTE = ord('"')
 _NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
+_SCALARS = (str, int, float, bool)
 _KINDS: dict[type, str] = {
     type(None): "nothing",
     Object: "an object",
     Array: "a list",
+    list: "a list",
     str: "a string",
     bool: "a boolean",
     int: "a number",
@@ -65,30 +67,24 @@ def parse(body: bytes) -> Document:
     return Document(root, body, body.translate(None, _NO_STRUCTURE))
 
 
-def fields(item: object, where: str, wanted: Iterable[str]) -> dict[str, Any]:
+def fields(item: object, where: str, wanted: Collection[str]) -> dict[str, Any]:
     """Those of the wanted members that an object has; raises BadRequest for no object, or a name that stands twice."""
-    if not isinstance(item, Object):
-        raise BadRequest(f"{where}: found {kind(item)}, wanted an object")
-    if len(item) > MAX_NAMES:
-        raise BadRequest(f"{where}: found an object of {len(item)} names, wanted at most {MAX_NAMES}")
-    names = list(item)
-    if len(names) > 1 and len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BadRequest(f"{where}: found the name {shown(twice)} twice, wanted every name once")
-    return {name: item[name] for name in wanted if name in names}
+    names = _names(item, where)
+    return {name: item[name] for name in wanted if name in names}  # type: ignore[index]  # _names knows an object
 
 
 def scalars(item: object, where: str) -> dict[str, Any]:
     """Parameters: an object of strings, numbers and booleans, or nothing; raises BadRequest."""
     if item is None:
         return {}
-    names = list(item) if isinstance(item, Object) and len(item) <= MAX_NAMES else []
-    if any("\0" in name for name in names):  # simdjson would look up what stands before it
-        raise BadRequest(f"{where}: found a name with a NUL in it, wanted printable names")
-    members = fields(item, where, names)
-    for name, value in members.items():
-        if type(value) not in (str, int, float, bool):
+    members = {}
+    for name in _names(item, where):
+        if "\0" in name:  # simdjson would look up what stands before it
+            raise BadRequest(f"{where}: found a name with a NUL in it, wanted printable names")
+        value = item[name]  # type: ignore[index]  # as above
+        if type(value) not in _SCALARS:
             raise BadRequest(f"{where}.{shown(name)}: found {kind(value)}, wanted a string, number or boolean")
+        members[name] = value
     return members
 
 
@@ -111,8 +107,21 @@ def kind(value: object) -> str:
 
 def shown(value: object) -> str:
     """A client's value in a message: at most 60 characters of printable text."""
-    text = ascii(value) if isinstance(value, str | int | float | list) else kind(value)
+    plain = type(value) in _SCALARS or (isinstance(value, list) and all(type(item) in _SCALARS for item in value))
+    text = ascii(value) if plain else kind(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _names(item: object, where: str) -> list[str]:
+    if type(item) is not Object:
+        raise BadRequest(f"{where}: found {kind(item)}, wanted an object")
+    if len(item) > MAX_NAMES:
+        raise BadRequest(f"{where}: found an object of {len(item)} names, wanted at most {MAX_NAMES}")
+    names = list(item)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadRequest(f"{where}: found the name {shown(twice)} twice, wanted every name once")
+    return names
 
 
 def _depth(body: bytes) -> int:

@@ -15,6 +15,7 @@ from predictor.tensors import DATATYPES, output_datatype, output_shape
 
 INTERPRETERS = 2
 """One for the event loop, one for the thread beside it."""
+PLATFORM = "litert"
 PATIENCE = 5
 """Queued longer than so many times its latency objective, an answer is worth nothing to most clients."""
 
@@ -56,6 +57,16 @@ class GeometryModel(kserve.Model):  # type: ignore[misc]  # kserve ships no type
         """Answer one call whose answer can be awaited; raises PredictorError."""
         self.engine.submit(payload)
         return await payload.answered
+
+    def metadata(self) -> dict[str, Any]:
+        """v2 metadata of the model, for REST and gRPC."""
+        return {
+            "name": self.name,
+            "versions": [self.served.version],
+            "platform": PLATFORM,
+            "inputs": self.get_input_types(),
+            "outputs": self.get_output_types(),
+        }
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """v2 metadata. The datatype is what an image file comes as; pixels of the same shape may be UINT8 or FP32."""

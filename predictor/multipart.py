@@ -31,9 +31,7 @@ def form_files(body: bytes, content_type: bytes, most: int) -> list[bytes]:
     most_parts = most + _SPARE_PARTS
     _, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary, most_parts + 1)
     if not parts or not parts[-1].startswith(b"--"):
-        raise BadRequest(
-            f"body: found no end of the form in {len(body)} bytes, wanted at most {most_parts} whole parts"
-        )
+        raise BadRequest(f"body: found no end of a form in {len(body)} bytes, wanted at most {most_parts} whole parts")
     files = [content for head, content in map(_split, parts[:-1]) if _FILE.search(head)]
     if not 1 <= len(files) <= most:
         raise BadRequest(f"body: found a form with {len(files)} files, wanted 1 to {most}")

@@ -53,7 +53,10 @@ def _images(body: bytes, headers: Mapping[bytes, bytes], limits: Limits) -> Sequ
     if name != "image":
         return read_images(document, array(value, name, "a list of images"), name, limits)
     document.check_depth(limits.depth)
-    return [read_image(value, name, limits)]
+    try:
+        return [read_image(value, limits)]
+    except BadRequest as error:
+        raise BadRequest(f"{name}{error}") from None
 
 
 SINGLE = Plain(batch=False)

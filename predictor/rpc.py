@@ -11,9 +11,10 @@ from time import perf_counter
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]  # ships no types
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
-from predictor.errors import Internal, NotFound, PredictorError
+from predictor.errors import BadRequest, Internal, NotFound, PredictorError
 from predictor.grpcv2 import read, write
 from predictor.metrics import Traffic
 from predictor.model import GeometryModel
@@ -23,7 +24,8 @@ from predictor.served import Served
 
 SERVICE = "inference.GRPCInferenceService"
 METHODS = ("ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelInfer")
-PLATFORM = "litert"
+CONCURRENT = 256
+"""Calls of a process at once: gRPC holds their messages, of up to 8 MiB, before anything here sees them."""
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     404: grpc.StatusCode.NOT_FOUND,
@@ -101,13 +103,7 @@ class Service:
         _check_address(self.served, request.name, request.version)
         if method == "ModelReady":
             return pb.ModelReadyResponse(ready=self._model.ready)
-        return pb.ModelMetadataResponse(
-            name=self.served.model,
-            versions=[self.served.version],
-            platform=PLATFORM,
-            inputs=self._model.get_input_types(),
-            outputs=self._model.get_output_types(),
-        )
+        return pb.ModelMetadataResponse(**self._model.metadata())
 
 
 class GrpcServer:
@@ -128,7 +124,7 @@ class GrpcServer:
 
     async def start(self) -> None:
         """Open the port."""
-        self._server = grpc.aio.server(options=self._options)
+        self._server = grpc.aio.server(options=self._options, maximum_concurrent_rpcs=CONCURRENT)
         self._server.add_generic_rpc_handlers((self._handlers(),))
         self._server.add_insecure_port(self._address)
         await self._server.start()
@@ -143,7 +139,8 @@ class GrpcServer:
             {
                 method: grpc.unary_unary_rpc_method_handler(
                     self._handler(method),
-                    request_deserializer=getattr(pb, f"{method}Request").FromString,
+                    # Parsed in the handler: what grpcio says of bytes that are no message is a stack in the log.
+                    request_deserializer=None,
                     response_serializer=getattr(pb, f"{method}Response").SerializeToString,
                 )
                 for method in METHODS
@@ -153,13 +150,15 @@ class GrpcServer:
     def _handler(self, method: str) -> Callable[[Any, Context], Awaitable[Any]]:
         """The service's method with the request's id and who answered in the metadata, and errors as gRPC's codes."""
 
-        async def handler(request: Any, context: Context) -> Any:
+        parse = getattr(pb, f"{method}Request").FromString
+
+        async def handler(message: bytes, context: Context) -> Any:
             headers = dict(context.invocation_metadata() or ())
             given = headers.get(HEADER)
             request_id = headers[HEADER] = self._ids.of(given.encode() if isinstance(given, str) else None)
             await context.send_initial_metadata(((HEADER, request_id), *self._who))
             try:
-                return await self._service.answer(method, request, headers, context)
+                return await self._service.answer(method, _parsed(parse, message), headers, context)
             except PredictorError as error:
                 await context.abort(_code(error), str(error))
             except Exception:
@@ -167,6 +166,13 @@ class GrpcServer:
                 await context.abort(grpc.StatusCode.INTERNAL, str(Internal()))
 
         return handler
+
+
+def _parsed(parse: Callable[[bytes], Any], message: bytes) -> Any:
+    try:
+        return parse(message)
+    except DecodeError:
+        raise BadRequest(f"message: found {len(message)} bytes that are no message of this method") from None
 
 
 def _code(error: PredictorError) -> grpc.StatusCode:

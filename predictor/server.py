@@ -154,6 +154,7 @@ class Server(kserve.ModelServer):  # type: ignore[misc]  # kserve ships no types
                 receive_timeout=settings.receive_timeout,
                 keep_alive=settings.keep_alive,
                 connections=min(settings.max_connections, descriptors),
+                max_held=settings.max_held,
             ),
             state=server.server_state,
         )

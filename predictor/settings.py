@@ -20,11 +20,11 @@ class Settings:
     """What one server serves and its limits.
 
     model_name, digest: insisted on when given. variant: which of the version's nets. grpc_port: None serves REST alone.
-    workers: processes, one a core. max_message, max_body, max_headers: bytes. max_images, max_pixels: of one request.
-    max_wait: predicted seconds in the queue beyond which a request is refused; None takes five times the version's
-    latency objective. receive_timeout: seconds for a request's headers, and again for its body. keep_alive: seconds
-    between two requests of a connection. max_connections: of a process. drain: seconds from the signal to stop until
-    no new connection is taken.
+    workers: processes, one a core. max_message, max_body, max_headers: bytes of one request. max_held: bytes of all
+    bodies in a process. max_images, max_pixels: of one request. max_wait: predicted seconds in the queue beyond which a
+    request is refused; None takes five times the version's latency objective. receive_timeout: seconds for a request's
+    headers, and again for its body. keep_alive: seconds between two requests of a connection. max_connections: of a
+    process. drain: seconds from the signal to stop until no new connection is taken.
     """
 
     model_dir: Path
@@ -38,6 +38,7 @@ class Settings:
     workers: int
     max_message: int
     max_body: int
+    max_held: int
     max_headers: int
     max_images: int
     max_pixels: int
@@ -56,6 +57,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         parser.error(
             f"--workers: wanted 1 on {sys.platform}, found {given.workers}: processes share a port on Linux alone"
         )
+    if given.workers < 1:
+        parser.error(f"--workers: wanted at least 1, found {given.workers}")
     if given.trust is None:
         parser.error("--trust (or GEOMETRY_TRUST): missing; wanted the trust list that `geometry keys init` makes")
     return Settings(
@@ -70,6 +73,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         workers=given.workers,
         max_message=given.grpc_max_receive_message_length,
         max_body=given.max_body,
+        max_held=given.max_held,
         max_headers=given.max_headers,
         max_images=given.max_images,
         max_pixels=given.max_pixels,
@@ -89,7 +93,6 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         description="Serve one verified version through the KServe protocols.",
         parents=[kserve],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        conflict_handler="resolve",  # --workers: KServe's own default is one process
     )
     trust = environment.get("GEOMETRY_TRUST")
     parser.add_argument("--model_dir", type=Path, default=MODEL_DIR, help="Directory of one version.")
@@ -97,10 +100,10 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     variant = environment.get("GEOMETRY_VARIANT") or FP32
     parser.add_argument("--variant", metavar="fp32|int8", default=variant, help="Which of the version's nets.")
     parser.add_argument("--host", default="0.0.0.0", help="Address of both ports.")  # noqa: S104 (a pod's address is not known before)
-    parser.add_argument("--workers", type=_at_least(1), default=_cores(), help="Processes; one a core is best.")
     limits = parser.add_argument_group("limits")
     for flag, default, help_ in (
         ("--max_body", 10_000_000, "Bytes of a request's body."),
+        ("--max_held", 200_000_000, "Bytes of all bodies that a process holds at once."),
         ("--max_headers", 32_768, "Bytes of a request's headers."),
         ("--max_images", 64, "Images of a request."),
         ("--max_pixels", 16_000_000, "Pixels that all image files of a request declare."),
@@ -112,7 +115,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     limits.add_argument("--receive_timeout", type=_seconds, default=10.0, help="Seconds for headers, and for the body.")
     limits.add_argument("--drain", type=_seconds, default=1.0, help="Seconds of serving on after SIGTERM, not ready.")
-    parser.set_defaults(model_name=None)
+    parser.set_defaults(model_name=None, workers=_cores())
     return parser
 
 

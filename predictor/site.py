@@ -25,6 +25,7 @@ class Wire:
 
     max_body, max_headers: bytes. receive_timeout: seconds for the headers, and again for the body. keep_alive: seconds
     between two requests. connections: how many there may be at once; one more closes the one that was idle longest.
+    max_held: bytes of bodies that all connections of a process may hold at once.
     """
 
     max_body: int
@@ -32,6 +33,7 @@ class Wire:
     receive_timeout: float
     keep_alive: float
     connections: int
+    max_held: int
 
 
 class Site:
@@ -53,6 +55,7 @@ class Site:
         self.wire = wire
         self.ids = RequestIds()
         self.stopping = False
+        self.held = 0
         self._routes = routes
         self._state = state
         self._defaults: list[tuple[bytes, bytes]] = []

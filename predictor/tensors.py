@@ -6,6 +6,7 @@ pixels. Shapes are checked before contents are looked at.
 
 import struct
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def raw_images(datatype: str, size: tuple[int, ...], content: bytes | memoryview
     if datatype == "BYTES":
         return split_bytes(content, size[0])
     dtype = NUMBERS[datatype]
-    wanted = dtype.itemsize * int(np.prod(size))
+    wanted = dtype.itemsize * prod(size)
     if len(content) != wanted:
         raise BadRequest(f"raw tensor: found {len(content)} bytes, wanted {wanted} for shape {list(size)}")
     return pixels(np.frombuffer(content, dtype), "raw tensor", size)
@@ -54,7 +55,7 @@ def split_bytes(content: bytes | memoryview, count: int) -> list[bytes]:
         size = struct.unpack_from("<I", content, start)[0] if start + 4 <= len(content) else 0
         end = start + 4 + size
         if end > len(content):
-            raise BadRequest(f"raw BYTES tensor: found {len(content)} bytes, item {index} wants {end} or more")
+            raise BadRequest(f"raw BYTES tensor: found {len(content)} bytes, wanted {end} or more for item {index}")
         items.append(bytes(content[start + 4 : end]))
         start = end
     if start != len(content):

@@ -90,7 +90,7 @@ def _images(
     parameters = scalars(tensor.get("parameters"), "inputs[0].parameters")
     declared = parameters.get("binary_data_size", 0)
     if type(declared) is not int or declared != len(behind):
-        raise BadRequest(f"body: found {len(behind)} bytes behind the JSON, binary_data_size wants {shown(declared)}")
+        raise BadRequest(f"body: found {len(behind)} bytes behind the JSON, wanted binary_data_size {shown(declared)}")
     if ("binary_data_size" in parameters) == ("data" in tensor):
         found = "both data and" if "data" in tensor else "neither data nor"
         raise BadRequest(f"inputs[0]: found {found} binary_data_size, wanted one of them")

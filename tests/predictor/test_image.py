@@ -11,9 +11,11 @@ import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from predictor.errors import InvalidImage
-from predictor.image import PADDING, decode, header
+from predictor.header import declared
+from predictor.image import PADDING, decode
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -45,7 +47,7 @@ def test_every_format_decodes_to_about_the_same_picture(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_header_says_format_and_size(name: str) -> None:
-    assert header(encoded(smooth(40, 30), name)) == (name, 40, 30)
+    assert declared(encoded(smooth(40, 30), name)) == (name, 40, 30)
 
 
 def test_a_jpeg_has_the_pixels_pillow_gives_it() -> None:
@@ -154,9 +156,7 @@ def test_a_file_cut_off_in_the_middle_is_refused(name: str) -> None:
 def bomb(name: str, side: int) -> bytes:
     """A small file that declares side × side pixels and has hardly any."""
     if name == "PNG":
-        chunk = b"IHDR" + struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-        start = struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
-        return b"\x89PNG\r\n\x1a\n" + start + struct.pack(">I", 9) + b"IDAT"
+        return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)) + bytes(8)
     content = bytearray(encoded(smooth(), name))
     at = {"BMP": 18, "GIF": 6, "JPEG": content.find(b"\xff\xc0") + 5}[name]
     form = {"BMP": "<ii", "GIF": "<HH", "JPEG": ">HH"}[name]
@@ -191,6 +191,64 @@ def test_damaged_entropy_data_is_refused() -> None:
     content[-40:-20] = b"\xff\xd3" * 10
     with pytest.raises(InvalidImage):
         decode(bytes(content), width=64, height=64)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+ENDLESS = {
+    "PNG": (33, chunk(b"teST", b"") * 20_000, "a PNG of more than 10000 chunks"),
+    "PNG of packed texts": (33, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100))) * 65, "64 packed texts"),
+    "GIF": (
+        13 + 3 * 256,
+        b"!\xfe" + b"\x01a" * 20_000 + b"\0",
+        "a GIF of more than 10000 blocks",
+    ),
+    "JPEG": (2, b"\xff\xfe\x00\x02" * 20_000, "a JPEG of 10001 segments"),
+    "JPEG of EXIF": (2, b"\xff\xe1\x00\x0eExif\0\0II*\0\0\0" * 20, "2 of EXIF"),
+    "JPEG of filling": (18, b"\xff" * 20_000, "a JPEG of 10001 segments"),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_endless_metadata_is_refused(kind: str) -> None:
+    name, (place, parts, words) = kind.split(" ")[0], ENDLESS[kind]
+    content = encoded(smooth().convert("CMYK") if name == "JPEG" else smooth(), name)
+    with pytest.raises(InvalidImage, match=words):
+        decode(content[:place] + parts + content[place:], width=64, height=64)
+
+
+def test_exif_of_endless_entries_is_read_no_further_than_needed() -> None:
+    entries = b"".join(struct.pack("<HHII", index, 2, 4, 8) for index in range(2000)) + struct.pack(
+        "<HHII", 274, 3, 1, 3
+    )
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2001) + entries
+    plain = encoded(smooth(), "JPEG")
+    content = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:]
+    assert (seen(content) == seen(plain)).all()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [3, 4])
+def test_the_orientation_is_read_in_any_byte_order(order: str, kind: int) -> None:
+    value = struct.pack(f"{order}Hxx" if kind == 3 else f"{order}I", 3)
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    exif = b"Exif\0\0" + mark + struct.pack(f"{order}IHHHI", 8, 1, 274, kind, 1) + value
+    plain = encoded(smooth(), "JPEG")
+    content = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:]
+    assert (seen(content) == seen(plain)[::-1, ::-1]).all()
+
+
+def test_the_orientation_may_stand_in_xmp_or_in_a_text() -> None:
+    upright = encoded(smooth())
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="3"/>')
+    raw = b"Exif\0\0II*\0" + struct.pack("<IHHHIHxx", 8, 1, 274, 3, 1, 3)
+    text = PngInfo()
+    text.add_text("Raw profile type exif", f"\nexif\n{len(raw)}\n{raw.hex()}", zip=True)
+    for chunks in (info, text):
+        assert (seen(encoded(smooth(), pnginfo=chunks)) == seen(upright)[::-1, ::-1]).all()
 
 
 _VALID = [encoded(smooth(24, 24), name) for name in FORMATS]

@@ -1,3 +1,5 @@
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,21 @@ def test_wrong_usage_ends_with_2_and_a_reason(
         parse(arguments, environment)
     assert ended.value.code == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always one process")
+@pytest.mark.parametrize(("quota", "workers"), [("100000 100000", 1), ("50000 100000", 1)])
+def test_a_containers_quota_bounds_the_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, workers: int
+) -> None:
+    (tmp_path / "cpu.max").write_text(quota)
+    monkeypatch.setattr("predictor.settings._CGROUP_QUOTA", tmp_path / "cpu.max")
+    assert parse([], TRUST).workers == workers
+
+
+@pytest.mark.parametrize("told", ["max 100000", "nonsense"])
+def test_without_a_quota_every_core_has_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    (tmp_path / "cpu.max").write_text(told)
+    monkeypatch.setattr("predictor.settings._CGROUP_QUOTA", tmp_path / "cpu.max")
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    assert parse([], TRUST).workers == cores

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictor.image import header
+from predictor.header import declared
 from training.render.camera import LEAST_LONG, LEAST_VISIBLE, MOST_ROUND, Frame, occlude, place, project
 from training.render.dice import Dice
 from training.render.outlines import LONG, ROUND, along, aspect, outline
@@ -71,7 +71,7 @@ def test_at_least_six_tenths_of_every_outline_are_visible(images: list[Rendered]
 
 
 def test_files_have_several_formats_and_sizes(images: list[Rendered]) -> None:
-    headers = [header(image.content) for image in images]
+    headers = [declared(image.content) for image in images]
     formats = Counter(name for name, _, _ in headers)
     assert set(formats) == {"JPEG", "PNG", "WEBP"}
     assert formats["JPEG"] > len(images) / 2
