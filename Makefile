@@ -9,6 +9,7 @@ PYTHON ?= python3
 MLFLOW_PORT ?= 5000
 IMAGE ?=
 ROWS ?=
+SOAK_SECONDS ?= 600
 
 # An interpreter that was named must fit; without a name the first that fits is taken.
 PYTHONS := $(if $(filter file,$(origin PYTHON)),python3 python3.13 python3.12 python3.11,$(PYTHON))
@@ -22,7 +23,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 EXTRAS := predictor registry training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format format-check typecheck test coverage chaos readme bench \
+.PHONY: help install lint format test coverage conformance soak bench chaos readme \
 	train serve predict demo demo-down mlflow verify lock clean
 
 help: ## Print this table
@@ -56,8 +57,10 @@ $(BIN)/python:
 	if command -v uv >/dev/null; then uv venv --quiet --clear --python "$$(command -v $$found)" $(VENV); \
 	else $$found -m venv --clear $(VENV); fi
 
-lint: format-check typecheck ## Every static check: ruff, mypy, import rules, YAML, workflows
+lint: $(READY) ## Every static check: ruff, mypy, import rules, YAML, workflows
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict .
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -67,17 +70,17 @@ format: $(READY) ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-format-check: $(READY) ## Is the code in the project's format?
-	$(BIN)/ruff format --check .
-
-typecheck: $(READY) ## mypy, strict
-	$(BIN)/mypy
-
 test: $(READY) ## All tests: no network, no cluster
 	$(BIN)/pytest
 
 coverage: $(READY) ## All tests with branch coverage; pages in htmlcov/
 	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-report=html
+
+conformance: $(READY) ## Thousands of generated requests against the protocol's description, and stock KServe beside ours
+	$(BIN)/pytest --conformance -q tests/conformance
+
+soak: $(READY) ## Good, bad, slow and leaving clients for ten minutes, one process killed (SOAK_SECONDS=60: shorter)
+	$(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS) --kill
 
 chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffic; about half an hour
 	$(BIN)/pytest --chaos -m chaos -q -s tests/chaos

@@ -1,0 +1,131 @@
+"""`python -m tests.soak`: good, bad, slow and leaving clients for minutes, then a table and a verdict.
+
+Exit code 0: every answer was the one asked for, memory and descriptors are flat, the server's counters agree with what
+the clients saw. Everything stays on this machine's loopback.
+"""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from os import kill
+from pathlib import Path
+from threading import Event
+
+from tests.fixtures.versions import publish_tiny
+from tests.hostile.conftest import samples, tree
+from tests.predictor.conftest import RunningServer
+from tests.soak import clients, hostile
+from tests.soak.tally import LOST, Tally
+from tests.soak.watch import FLAT, Sample, growth, sample
+
+WORKERS = 2
+INTERVAL = 1.0  # seconds between two looks at memory
+RECEIVE_TIMEOUT = "2"
+GOOD = "ml_geometry_prediction_latency_seconds_count"
+HOSTILE_GROWTH = 50.0  # MB
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=600, help="How long.")
+    parser.add_argument("--kill", action="store_true", help="SIGKILL one of the processes in the middle.")
+    parser.add_argument("--hostile", type=int, metavar="N", help="Instead: N hostile requests in a row.")
+    given = parser.parse_args(arguments)
+    with serving() as server:
+        faults = hostile_run(server, given.hostile) if given.hostile else soak(server, given.seconds, given.kill)
+    for fault in faults:
+        print(f"FAULT {fault}")
+    print("soak: failed" if faults else "soak: passed")
+    return 1 if faults else 0
+
+
+@contextmanager
+def serving() -> Iterator[RunningServer]:
+    with tempfile.TemporaryDirectory() as folder:
+        publish_tiny(Path(folder))
+        server = RunningServer(Path(folder), "--receive_timeout", RECEIVE_TIMEOUT, workers=WORKERS)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def soak(server: RunningServer, seconds: float, with_kill: bool) -> list[str]:
+    """Run the clients; what is wrong."""
+    tally, stop = Tally(), Event()
+    threads = clients.start(server, tally, stop)
+    stretches = [watch(server, seconds / 2)]
+    if with_kill:
+        kill(tree(server)[1], signal.SIGKILL)
+    stretches.append(watch(server, seconds / 2))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    table(tally, stretches)
+    return [
+        *flatness(stretches if with_kill else [[*stretches[0], *stretches[1]]]),
+        *sorted({f"not asked for: {surprise}" for surprise in tally.surprises}),
+        *losses(tally, len(threads) if with_kill else 0),
+        *agreement(server, tally),
+        *[f"in the log: {line.strip()}" for line in server.log if "Traceback" in line or "failed" in line],
+    ]
+
+
+def watch(server: RunningServer, seconds: float) -> list[Sample]:
+    """Look at it every second for so long."""
+    start, seen = time.monotonic(), []
+    while (passed := time.monotonic() - start) < seconds:
+        seen.append(sample(server, passed))
+        time.sleep(INTERVAL)
+    return [one for one in seen if one is not None]
+
+
+def flatness(stretches: Sequence[Sequence[Sample]]) -> Iterator[str]:
+    for what, most in FLAT.items():
+        for stretch in stretches:
+            grown = growth(stretch, what)
+            if grown > most:
+                yield f"{what} grew by {grown:.1f}, wanted at most {most:.0f}"
+
+
+def losses(tally: Tally, most: int) -> Iterator[str]:
+    lost = sum(count for (_, outcome), count in tally.counts.items() if outcome == LOST)
+    print(f"requests without an answer: {lost} (at most {most}: those in flight at a kill)")
+    if lost > most:
+        yield f"{lost} requests without an answer, wanted at most {most}"
+
+
+def agreement(server: RunningServer, tally: Tally) -> Iterator[str]:
+    counted = int(sum(value for (name, _), value in samples(server).items() if name == GOOD))
+    seen, most = tally.answered
+    print(f"good answers: clients saw {seen}, the server counted {counted}, it may have given {most}")
+    if not seen <= counted <= most:
+        yield f"counted {counted} good answers, wanted {seen} to {most}"
+
+
+def table(tally: Tally, stretches: Sequence[Sequence[Sample]]) -> None:
+    for (kind, outcome), count in sorted(tally.counts.items()):
+        print(f"{kind:28} {outcome:>18} {count:>9}")
+    print(f"{'all':28} {'':>18} {tally.total:>9}")
+    looks = {"start": stretches[0][0], "middle": stretches[1][0], "end": stretches[1][-1]}
+    for moment, one in looks.items():
+        print(f"{moment:8} memory {one.memory:7.1f} MB   descriptors {one.descriptors:5}")
+
+
+def hostile_run(server: RunningServer, number: int) -> list[str]:
+    """Memory before is read when everything has been used once."""
+    hostile.run(server, max(1000, number // 20))
+    before = sample(server, 0)
+    well = hostile.run(server, number)
+    after = sample(server, 1)
+    grown = after.memory - before.memory
+    print(f"{number} hostile requests: {well} were images still, memory grew by {grown:.1f} MB")
+    return [f"memory grew by {grown:.1f} MB, wanted at most {HOSTILE_GROWTH:.0f}"] if grown > HOSTILE_GROWTH else []
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
