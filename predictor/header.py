@@ -17,7 +17,7 @@ Format = Literal["PNG", "JPEG", "WEBP", "BMP", "GIF"]
 # Parts of a file that a decoder walks through one by one, in Python: photographs have dozens.
 MAX_PARTS = 10_000
 # Each may unpack to a megabyte.
-MAX_COMPRESSED_PARTS = 64
+MAX_COMPRESSED_PARTS = 8
 # A progressive JPEG has up to ten scans; more send pixels again and are work like another picture.
 SCANS_OF_A_PICTURE = 10
 

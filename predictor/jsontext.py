@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import orjson
-from simdjson import Array, Object, Parser  # type: ignore[import-untyped]  # its stubs are not marked as such
+from simdjson import Array, Object, Parser
 
 from predictor.errors import BadRequest
 
