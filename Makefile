@@ -3,21 +3,27 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+BENCH := $(VENV)/.installed-bench
 
 PYTHON ?= python3
 MLFLOW_PORT ?= 5000
 IMAGE ?=
+ROWS ?=
 SOAK_SECONDS ?= 600
 
 # An interpreter that was named must fit; without a name the first that fits is taken.
 PYTHONS := $(if $(filter file,$(origin PYTHON)),python3 python3.13 python3.12 python3.11,$(PYTHON))
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
+# The redirection makes make ask a shell, which knows `command`.
+INSTALL = $(if $(shell command -v uv 2>/dev/null),uv pip install --no-config --quiet --python $(BIN)/python \
+  --compile-bytecode,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate --no-header --quiet
 EXTRAS := predictor registry training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test coverage conformance soak chaos readme \
+.PHONY: help install lint format test coverage conformance soak bench chaos readme \
 	train serve predict demo demo-down mlflow verify lock clean
 
 help: ## Print this table
@@ -29,14 +35,14 @@ install: $(READY) ## Make .venv with the locked packages and this project; again
 # uv has no pip in its environments: ensurepip brings it where the environment outlived uv.
 $(READY): requirements/dev.txt pyproject.toml | $(BIN)/python
 	@echo "Installing the locked packages into $(VENV) (pip: about 3 minutes the first time)"
-	@if command -v uv >/dev/null; then \
-	  uv pip install --no-config --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/dev.txt && \
-	  uv pip install --no-config --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
-	else \
-	  { $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; } && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
-	fi
+	@command -v uv >/dev/null || $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BENCH): requirements/bench.txt $(READY)
+	@echo "Installing the servers to compare with into $(VENV)"
+	@$(INSTALL) --require-hashes -r requirements/bench.txt
 	@touch $@
 
 $(BIN)/python:
@@ -81,6 +87,9 @@ chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffi
 
 readme: $(READY) ## Run every command of the README in a clean clone with an empty home; about ten minutes
 	$(BIN)/pytest --readme -m readme -q -s tests/project/test_readme.py
+
+bench: $(BENCH) ## Our server beside others, goal by goal; about twenty minutes (ROWS=granian,start for some)
+	$(BIN)/python -m tests.bench $(if $(ROWS),--rows $(ROWS))
 
 train: $(READY) ## Train a version quickly, track it and publish it
 	$(BIN)/geometry train --quick --register-model

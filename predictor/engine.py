@@ -39,17 +39,16 @@ log = logging.getLogger("predictor")
 
 
 class Call(Protocol):
-    """One request, whatever its protocol. `size`: bytes of its body. `deadline`: perf_counter seconds, or infinity."""
+    """One request, whatever its protocol. size: bytes of its body. received: perf_counter seconds."""
 
     traffic: Traffic
     request_id: str
     size: int
     received: float
-    deadline: float
 
     @property
     def gone(self) -> bool:
-        """Its client has left: nobody waits for the answer."""
+        """Nobody waits for the answer any more: its client has left, or wanted it earlier."""
 
     def read(self, limits: Limits) -> Query:
         """What it asks; raises PredictorError. May run in the thread."""
@@ -105,7 +104,7 @@ class Engine:
         if call.size > LARGE_BODY:
             self._hand_off(call, None, call.size * 1e-8)
             return
-        self._check_wait(self._queued_seconds, call)
+        self._check_wait(self._queued_seconds)
         query = call.read(self._limits)
         declared = check_pixels(query.images, self._limits)
         cost = len(query.images) * self._classifier.seconds + declared * SECONDS_PER_PIXEL
@@ -118,12 +117,10 @@ class Engine:
             self._turning = True
             self._loop.call_soon(self._turn)
 
-    def _check_wait(self, queued: float, call: Call) -> None:
+    def _check_wait(self, queued: float) -> None:
         wait = queued * self._slowness
         if wait > self._max_wait:
             raise Overloaded(wait, self._max_wait)
-        if call.received + wait > call.deadline:
-            raise Deadline(f"found {wait:.3f} s of work before this request, its deadline is earlier; ask again")
 
     def _turn(self) -> None:
         """Answer what is queued for at most `TURN`, then let the loop look at its sockets."""
@@ -161,7 +158,7 @@ class Engine:
 
     def _check_age(self, call: Call, now: float) -> None:
         """A forecast can be wrong: nothing is computed for somebody who has given up."""
-        if now > call.deadline or now - call.received > 2 * self._max_wait:
+        if now - call.received > 2 * self._max_wait:
             raise Deadline(f"found {now - call.received:.3f} s in the queue, that is too late; ask again")
 
     def _predict(self, query: Query) -> Predictions:
@@ -174,7 +171,7 @@ class Engine:
         self._slowness += _MEMORY * (seconds / cost - self._slowness)
 
     def _hand_off(self, call: Call, query: Query | None, cost: float) -> None:
-        self._check_wait(self._thread_seconds, call)
+        self._check_wait(self._thread_seconds)
         self._thread_seconds += cost
         self._in_thread += 1
         self._metrics.queue(len(self._queue) + self._in_thread)

@@ -34,7 +34,6 @@ class Exchange:
         "_headers",
         "_parts",
         "close",
-        "deadline",
         "gone",
         "received",
         "request_id",
@@ -51,7 +50,6 @@ class Exchange:
         self.request_id = connection.site.ids.of(headers.get(b"x-request-id"))
         self.size = 0
         self.received = 0.0
-        self.deadline = _NEVER
         self.gone = False
         self.close = False
 

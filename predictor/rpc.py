@@ -41,7 +41,7 @@ log = logging.getLogger("predictor")
 class GrpcCall:
     """A prediction over gRPC: what `engine.Call` wants. answered: its answer, or its error."""
 
-    __slots__ = ("_request", "_served", "answered", "deadline", "received", "request_id", "size", "traffic")
+    __slots__ = ("_deadline", "_request", "_served", "answered", "received", "request_id", "size", "traffic")
 
     def __init__(
         self, request: Any, served: Served, *, request_id: str, traffic: Traffic, remaining: float | None
@@ -52,13 +52,13 @@ class GrpcCall:
         self.traffic = traffic
         self.size = 0  # its tensors are apart already: there is no text left to parse
         self.received = perf_counter()
-        self.deadline = math.inf if remaining is None else self.received + remaining
+        self._deadline = math.inf if remaining is None else self.received + remaining
         self.answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     @property
     def gone(self) -> bool:
-        """Its client cancelled."""
-        return self.answered.cancelled()
+        """Its client cancelled, or its deadline is over: that is no error of ours, and gRPC has told it already."""
+        return self.answered.cancelled() or perf_counter() > self._deadline
 
     def read(self, limits: Limits) -> Query:
         _check_address(self._served, self._request.model_name, self._request.model_version)
@@ -156,16 +156,25 @@ class GrpcServer:
             headers = dict(context.invocation_metadata() or ())
             given = headers.get(HEADER)
             request_id = headers[HEADER] = self._ids.of(given.encode() if isinstance(given, str) else None)
-            await context.send_initial_metadata(((HEADER, request_id), *self._who))
             try:
-                return await self._service.answer(method, _parsed(parse, message), headers, context)
-            except PredictorError as error:
-                await context.abort(_code(error), str(error))
-            except Exception:
-                log.exception("request.failed request=%s method=%s", request_id, method)
-                await context.abort(grpc.StatusCode.INTERNAL, str(Internal()))
+                await context.send_initial_metadata(((HEADER, request_id), *self._who))
+                return await self._answer(method, message, parse, headers, context)
+            except grpc.aio.InternalError:
+                # What grpcio says when the client left meanwhile; it logs a stack of all but a cancellation.
+                raise asyncio.CancelledError from None
 
         return handler
+
+    async def _answer(
+        self, method: str, message: bytes, parse: Callable[[bytes], Any], headers: Mapping[str, Any], context: Context
+    ) -> Any:
+        try:
+            return await self._service.answer(method, _parsed(parse, message), headers, context)
+        except PredictorError as error:
+            await context.abort(_code(error), str(error))
+        except Exception:
+            log.exception("request.failed request=%s method=%s", headers[HEADER], method)
+            await context.abort(grpc.StatusCode.INTERNAL, str(Internal()))
 
 
 def _parsed(parse: Callable[[bytes], Any], message: bytes) -> Any:

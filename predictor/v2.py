@@ -11,7 +11,7 @@ from predictor.errors import BadRequest
 from predictor.imagefile import from_base64
 from predictor.jsontext import Array, Document, array, dumps, fields, kind, parse, scalars, shown
 from predictor.pixels import is_flat, nested, numbers, pixels
-from predictor.query import OUTPUTS, Body, Image, Limits, Pixels, Predictions, Query
+from predictor.query import OUTPUTS, Body, Form, Image, Limits, Pixels, Predictions, Query
 from predictor.served import Served
 from predictor.tensors import (
     MAX_RANK,
@@ -161,4 +161,4 @@ def _id(value: object) -> str:
     return value or ""
 
 
-FORM = V2()
+FORM: Form = V2()

@@ -10,20 +10,18 @@ import pytest
 
 from predictor.classifier import Classifier
 from predictor.engine import LARGE_BODY, Engine
-from predictor.errors import BadRequest, Deadline, Internal, Overloaded, PredictorError
+from predictor.errors import BadRequest, Internal, Overloaded, PredictorError
 from predictor.metrics import Metrics
 from predictor.query import Limits, Predictions, Query
 from predictor.served import Served
-
-FOREVER = float("inf")
 
 
 class Asked:
     """A call for `images` black images."""
 
-    def __init__(self, images: int = 1, *, size: int = 1, deadline: float = FOREVER, error: Exception | None = None):
+    def __init__(self, images: int = 1, *, size: int = 1, error: Exception | None = None):
         self.traffic, self.request_id, self.size, self.received = "pinned", "r", size, perf_counter()
-        self.deadline, self.gone = deadline, False
+        self.gone = False
         self.outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._images, self._error = images, error
 
@@ -107,15 +105,6 @@ def test_more_than_can_be_answered_in_time_is_refused_at_once(run: Callable[...,
 
     run(test, max_wait=1e-4)
     assert metrics.summary()["errors"]["overloaded"] > 0
-
-
-def test_a_deadline_that_cannot_be_met_is_told_at_once(run: Callable[..., None]) -> None:
-    async def test(engine: Engine) -> None:
-        call = Asked(deadline=perf_counter() - 1)
-        engine.submit(call)
-        assert isinstance(call.outcome.exception(), Deadline)
-
-    run(test)
 
 
 def test_nothing_is_computed_for_a_client_that_has_left(run: Callable[..., None], metrics: Metrics) -> None:

@@ -113,3 +113,20 @@ def test_readiness_and_metadata_are_answered(stub: GRPCInferenceServiceStub) -> 
 def sample(client: httpx.Client, name: str) -> float:
     lines = client.get("/metrics").text.splitlines()
     return float(next(line for line in lines if line.startswith(f"{name} ")).rsplit(" ", 1)[1])
+
+
+def test_clients_that_leave_early_are_no_errors_and_leave_no_line_in_the_log(
+    server: RunningServer, stub: GRPCInferenceServiceStub, client: httpx.Client, png: bytes
+) -> None:
+    name = 'ml_geometry_errors_total{model="shapes",reason="deadline",traffic="pinned",version="1"}'
+    before, lines = sample(client, name), len(server.log)
+    many = Tensor(name="image", datatype="BYTES", shape=[64])
+    item = len(png).to_bytes(4, "little") + png
+    request = pb.ModelInferRequest(model_name="shapes", inputs=[many], raw_input_contents=[item * 64])
+    futures = [stub.ModelInfer.future(request, timeout=0.0005 * (index % 8 + 1)) for index in range(64)]
+    for future in futures[::4]:
+        future.cancel()
+    assert grpc.StatusCode.INTERNAL not in {future.code() for future in futures}
+    assert stub.ModelInfer(requests(png)["raw BYTES"]).model_name == "shapes"
+    assert sample(client, name) == before
+    assert server.log[lines:] == []

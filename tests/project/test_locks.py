@@ -49,7 +49,7 @@ def locked(lock: Path, python: str) -> dict[str, str]:
 
 
 def test_every_extra_has_its_lock():
-    assert {lock.stem for lock in LOCKS} == {*EXTRAS, "dev"}
+    assert {lock.stem for lock in LOCKS} == {*EXTRAS, "dev", "bench"}
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -80,6 +80,14 @@ def test_the_development_lock_holds_every_extra_and_the_tools(python):
     assert all(found[canonicalize_name(tool.name)] in tool.specifier for tool in tools)
     for extra in EXTRAS:
         assert locked(ROOT / "requirements" / f"{extra}.txt", python).items() <= found.items()
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_lock_of_the_benchmark_adds_its_servers_and_changes_nothing(python):
+    found = locked(ROOT / "requirements" / "bench.txt", python)
+    servers = [Requirement(text) for text in PROJECT["dependency-groups"]["bench"]]
+    assert all(found[canonicalize_name(server.name)] in server.specifier for server in servers)
+    assert locked(ROOT / "requirements" / "dev.txt", python).items() <= found.items()
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)

@@ -1,0 +1,170 @@
+"""Where measurements are made: servers that are up, generators run against them, and whether the machine was quiet."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from tests.bench.forms import FORMS, LIVE, ask, ask_grpc
+from tests.bench.load import DRAIN, Plan, Seen
+from tests.bench.nets import ROOT, Nets
+from tests.bench.processes import busy_seconds, cpu_seconds
+from tests.bench.servers import Ceiling, Running
+
+PROBES_A_SECOND = 40
+TOLERANCE = 1e-3
+"""How far probabilities of other runtimes and decoders may be from ours."""
+
+FOREIGN = 0.05
+"""Share of the machine that others may take; above it a measurement is repeated."""
+LAG = 0.5
+"""Share of its time that the generator may wait for a core; the servers keep all cores busy, so it waits a little."""
+REPEATS = 2
+REPEATS_OF_A_RUN = 60
+IDLE = 0.01
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One plan carried out. cpu: seconds the server took for an answer. others: share of the machine that neither
+    servers nor generators had. probe: what came of the liveness probes."""
+
+    seen: Seen
+    cpu: float
+    others: float
+    probe: Seen | None
+
+
+@dataclass
+class Stand:
+    """Starts what is needed, stops what is not. `close` stops everything."""
+
+    nets: Nets
+    logs: Path
+    running: dict[str, Running] = field(default_factory=dict)
+    ceilings: dict[tuple[str, int, bool], Ceiling] = field(default_factory=dict)
+    repeats: int = 0
+
+    def up(self, servers: Iterable[str]) -> None:
+        """Have these servers up and no others."""
+        wanted = set(servers)
+        for name in set(self.running) - wanted:
+            self.running.pop(name).stop()
+        for name in sorted(wanted - set(self.running)):
+            self.running[name] = self.start(name)
+            self.running[name].wait_ready()
+
+    def start(self, name: str) -> Running:
+        return Running(name, self.nets, self.logs)
+
+    def close(self) -> None:
+        self.up(())
+        for ceiling in self.ceilings.values():
+            ceiling.stop()
+        self.ceilings.clear()
+
+    def ceiling(self, model: str, *, processes: int, decoding: bool = False) -> Ceiling:
+        """Idle until it is run, so it may stay for the whole run."""
+        key = (model, processes, decoding)
+        if key not in self.ceilings:
+            self.ceilings[key] = Ceiling(self.nets, model, processes=processes, decoding=decoding)
+        return self.ceilings[key]
+
+    def requests(self, form: str) -> tuple[bytes, ...]:
+        return _requests(form, self.nets)
+
+    def check(self, server: Running, form: str) -> None:
+        """Ask once and compare; raises SystemExit when the answer is not that of the same net on the same picture."""
+        model = "efficientnet" if form == "large_jpeg" else "custom"
+        request, expected = self.requests(form)[0], self.nets.expected(model)[0]
+        try:
+            found = probabilities(ask_grpc(server.grpc, self.nets) if form == "grpc" else ask(server.http, request))
+        except (OSError, ValueError) as error:
+            raise SystemExit(f"{server.name}, {form}: {error}; wanted an answer") from error
+        tolerance = 0.1 if server.name == "int8" else TOLERANCE
+        if max(abs(one - other) for one, other in zip(found, expected, strict=True)) > tolerance:
+            raise SystemExit(f"{server.name}, {form}: found {found}, wanted {expected}")
+
+    def measure(self, server: Running, plan: Plan, *, probing: bool = False) -> Measured:
+        """Carry a plan out; again, a few times, when somebody else had the machine meanwhile."""
+        for repeat in range(REPEATS + 1):
+            measured, trouble = self._measure(server, plan, probing=probing)
+            if not trouble or repeat == REPEATS or self.repeats == REPEATS_OF_A_RUN:
+                break
+            self.repeats += 1
+            print(f"bench: {server.name}: once more, {trouble}", file=sys.stderr)
+        return measured
+
+    def _measure(self, server: Running, plan: Plan, *, probing: bool) -> tuple[Measured, str]:
+        """What was measured, and why it should not count, if so."""
+        trees = [running.process.pid for running in {*self.running.values(), server}]
+        before = {tree: cpu_seconds(tree) for tree in trees}
+        busy, own, begun = busy_seconds(), sum(os.times()[:4]), time.perf_counter()
+        prober = Generator(_probes(server.http, plan)) if probing else None
+        seen = Generator(plan).seen()
+        probe = prober.seen() if prober else None
+        elapsed = time.perf_counter() - begun
+        used = {tree: cpu_seconds(tree) - before[tree] for tree in trees}
+        others = busy_seconds() - busy - (sum(os.times()[:4]) - own) - sum(used.values())
+        share = others / (elapsed * (os.cpu_count() or 1))
+        mine = used.pop(server.process.pid)
+        for running in self.running.values():
+            if (idle := used.get(running.process.pid, 0.0) / elapsed) > IDLE:
+                print(f"bench: {running.name} took {idle:.1%} of a core while it was idle", file=sys.stderr)
+        measured = Measured(seen, mine / max(1, seen.answers), share, probe)
+        if share > FOREIGN:
+            return measured, f"others took {share:.0%} of the machine"
+        return measured, f"the generator waited {seen.lag:.0%} of its time" if seen.lag > LAG else ""
+
+
+class Generator:
+    """A load generator at work."""
+
+    def __init__(self, plan: Plan) -> None:
+        command = [sys.executable, "-m", "tests.bench.load"]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process.stdin.write(pickle.dumps(plan))
+        self._process.stdin.close()
+        self._patience = plan.warm + plan.seconds + DRAIN + 30
+
+    def seen(self) -> Seen:
+        """Wait for its end."""
+        content = self._process.stdout.read()
+        self._process.stdout.close()
+        if self._process.wait(self._patience) != 0:
+            raise SystemExit("the load generator failed")
+        return Seen(**json.loads(content))
+
+
+def probabilities(answer: Mapping) -> list[float]:
+    """Of the first picture, in the order of the classes, from an answer of v1 or v2."""
+    if "predictions" in answer:
+        return list(answer["predictions"][0]["probabilities"].values())
+    outputs = {output["name"]: output["data"] for output in answer["outputs"]}
+    return list(outputs.get("probabilities", outputs.get("output-0")))
+
+
+def _probes(port: int, plan: Plan) -> Plan:
+    """Is it alive, asked on a new connection every 25 ms for as long as `plan` counts."""
+    return Plan(
+        port=port,
+        requests=LIVE,
+        seconds=plan.seconds,
+        warm=plan.warm,
+        connections=0,
+        most=512,
+        rate=PROBES_A_SECOND,
+        arrivals="even",
+        fresh=True,
+    )
+
+
+@cache
+def _requests(form: str, nets: Nets) -> tuple[bytes, ...]:
+    return tuple(FORMS[form](nets))
