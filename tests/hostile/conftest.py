@@ -39,7 +39,8 @@ def server(home: Path) -> Iterator[RunningServer]:
 
 @pytest.fixture(scope="session")
 def http(server: RunningServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=10) as client:
+    # No request may hang the server for a second; a client on a busy machine waits twice as long.
+    with httpx.Client(base_url=server.url, timeout=2) as client:
         yield client
 
 
