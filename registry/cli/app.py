@@ -55,7 +55,7 @@ def main() -> None:
     """Entry point of the console script."""
     add_plugins()
     try:
-        app()
+        app(prog_name="geometry")
     except (RegistryError, TimeoutError, OSError) as error:
         print(f"geometry: {_told(error)}", file=sys.stderr)
         sys.exit(exit_code(error))

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from registry.adapters.local.state import read_state
-from registry.cli.options import MODEL, Format, FormatOption, HomeOption, ModelOption, place, say
+from registry.cli.completion import ModelOption
+from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place, say
 from registry.cli.printing import print_data
 from registry.domain.errors import RegistryError, Unreachable
 from registry.domain.version import model_name

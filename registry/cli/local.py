@@ -14,6 +14,7 @@ import typer
 from registry.adapters.local.envoy import Ports
 from registry.adapters.local.state import LocalState, read_state
 from registry.cli.asking import controller_runs, wait_for
+from registry.cli.completion import complete_log
 from registry.cli.options import Format, FormatOption, HomeOption, place, say, state_of
 from registry.cli.printing import print_data, print_table
 from registry.domain.errors import Unreachable
@@ -165,7 +166,9 @@ def _processes(state: LocalState) -> list[dict[str, Any]]:
 
 
 def logs(
-    name: Annotated[str, typer.Argument(help="controller, envoy or a revision's service.")] = "controller",
+    name: Annotated[
+        str, typer.Argument(help="controller, envoy or a revision's service.", autocompletion=complete_log)
+    ] = "controller",
     lines: Annotated[int, typer.Option("-n", "--lines", help="Lines from the end.")] = 50,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Stay and print what comes.")] = False,
     home: HomeOption = None,

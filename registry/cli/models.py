@@ -1,10 +1,9 @@
 """`geometry models`: which versions exist, and what each says of itself."""
 
-from typing import Annotated
-
 import typer
 
-from registry.cli.options import MODEL, Format, FormatOption, HomeOption, ModelOption, place, state_of
+from registry.cli.completion import ModelOption, VersionArgument
+from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place, state_of
 from registry.cli.printing import print_data
 from registry.domain.documents import timestamp
 from registry.domain.errors import NotVerified
@@ -38,7 +37,7 @@ def list_versions(model: ModelOption = MODEL, output: FormatOption = Format.TABL
 
 
 def get_version(
-    version: Annotated[str, typer.Argument(help="Version.")],
+    version: VersionArgument,
     model: ModelOption = MODEL,
     output: FormatOption = Format.TABLE,
     home: HomeOption = None,

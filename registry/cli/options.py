@@ -24,7 +24,6 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
-ModelOption = Annotated[str, typer.Option("-m", "--model", help="Name of the model.", envvar="GEOMETRY_MODEL")]
 FormatOption = Annotated[Format, typer.Option("-o", "--output", help="How data is printed.")]
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="The installation's folder (default: $GEOMETRY_HOME or .geometry).")

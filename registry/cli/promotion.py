@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from registry.cli.asking import answer_to, ask, controller_runs, follow, require_controller, summary, wait_for
+from registry.cli.completion import ModelOption, VersionArgument
 from registry.cli.options import (
     MODEL,
     Format,
     FormatOption,
     HomeOption,
-    ModelOption,
     YesOption,
     confirm,
     now,
@@ -51,7 +51,7 @@ def add(app: typer.Typer) -> None:
 
 
 def promote(
-    version: Annotated[str, typer.Argument(help="Version.")],
+    version: VersionArgument,
     to: Annotated[str, typer.Option("--to", help="staging or production.")],
     source_stage: Annotated[str | None, typer.Option(help="Refuse unless the version is in this stage.")] = None,
     reason: Annotated[str, typer.Option(help="Recorded in the journal.")] = "",

@@ -10,14 +10,14 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from typing import TYPE_CHECKING
 
 from registry.domain.documents import Fields, canonical_bytes, sha256
 from registry.domain.errors import Conflict, InvalidDocument, NotFound, NotVerified
 from registry.store import durable
+
+if TYPE_CHECKING:  # where needed, cryptography is imported late: most commands sign and verify nothing
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SIGNING_KEY = "signing.key"
 TRUST = "trust.json"
@@ -29,7 +29,7 @@ _LOCK = ".lock"
 class SigningKey:
     """A private key. `keyid`: first 16 digits of the sha256 of its raw public key."""
 
-    private: Ed25519PrivateKey
+    private: "Ed25519PrivateKey"
 
     @property
     def public(self) -> bytes:
@@ -53,6 +53,9 @@ class Trust:
 
     def verify(self, keyid: str, signature: bytes, content: bytes) -> None:
         """Raise NotVerified, naming the key, unless `keyid` is trusted and its signature of `content` is right."""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
         if keyid not in self.keys:
             known = ", ".join(self.keys) or "none"
             raise NotVerified(f"signed with key {keyid}, which is not trusted; trusted are {known}")
@@ -72,6 +75,8 @@ def generate_key(directory: Path) -> SigningKey:
 
     Raises Conflict when there is a signing key already: it is never overwritten.
     """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     durable.make_directory(directory, mode=0o700)
     path = directory / SIGNING_KEY
     with durable.locked(directory / _LOCK):
@@ -88,6 +93,9 @@ def generate_key(directory: Path) -> SigningKey:
 
 def load_signing_key(directory: Path) -> SigningKey:
     """Read `signing.key` of `directory`; raises NotFound, or InvalidDocument (no Ed25519 key, or open to all)."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     path = directory / SIGNING_KEY
     try:
         content, mode = path.read_bytes(), stat.S_IMODE(path.stat().st_mode)
@@ -97,7 +105,7 @@ def load_signing_key(directory: Path) -> SigningKey:
     if mode & stat.S_IRWXO:
         raise InvalidDocument(f"{path}: mode is {mode:04o}, so that every user can read it; wanted 0600 (chmod 600)")
     try:
-        private = serialization.load_pem_private_key(content, password=None)
+        private = load_pem_private_key(content, password=None)
     except (ValueError, TypeError):
         private = None
     if not isinstance(private, Ed25519PrivateKey):
@@ -132,7 +140,7 @@ def _keyid(public: bytes) -> str:
     return sha256(public)[:16]
 
 
-def _pem(private: Ed25519PrivateKey) -> bytes:
-    return private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+def _pem(private: "Ed25519PrivateKey") -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
