@@ -17,13 +17,15 @@ import httpx
 
 from registry.domain.documents import Fields
 from registry.domain.errors import InvalidDocument, RegistryError, Unreachable
-from registry.domain.observation import Counters
+from registry.domain.observation import Counters, LiveCounts
 from registry.domain.version import Model, Version, revision_name
 
 SERVER_REASONS = frozenset({"internal", "deadline", "model_not_ready", "overloaded"})
 BODY_LIMIT = 4 * 2**20
 
 _GOOD = "ml_geometry_prediction_latency_seconds_count"
+_BUCKET = "ml_geometry_prediction_latency_seconds_bucket"
+_CONFIDENCE = "ml_geometry_prediction_confidence"
 _ERRORS = "ml_geometry_errors_total"
 _START = "process_start_time_seconds"
 _ENVOY_CLASS = "envoy_cluster_upstream_rq_xx"
@@ -85,7 +87,25 @@ def parse_predictor(text: str, model: Model, version: Version) -> Counters:
         predictor_errors=failed,
         proxy_errors=None,
         incarnation=" ".join(starts),
+        live=_live(text, own),
     )
+
+
+def _live(text: str, own: Labels) -> LiveCounts | None:
+    """Counts for people; None where one is missing or no number, because evidence does not depend on them."""
+    names = frozenset({_BUCKET, f"{_CONFIDENCE}_sum", f"{_CONFIDENCE}_count"})
+    try:
+        samples = _samples(text, names)
+        buckets = [
+            (float(dict(labels)["le"]), _count(samples, (name, labels)))
+            for name, labels in samples
+            if name == _BUCKET and own < labels
+        ]
+        confidence = float(samples[(f"{_CONFIDENCE}_sum", own)])
+        images = _count(samples, (f"{_CONFIDENCE}_count", own))
+    except (InvalidDocument, KeyError, ValueError):
+        return None
+    return LiveCounts(tuple(sorted(buckets)), confidence, images) if math.isfinite(confidence) else None
 
 
 def parse_envoy(text: str) -> Mapping[str, int]:

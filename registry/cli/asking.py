@@ -76,7 +76,9 @@ def answer_to(home: Home, model: Model, request: str, *, seconds: float) -> Entr
     return entry
 
 
-def follow(home: Home, model: Model, *, seconds: float, after: Entry | None = None) -> State:
+def follow(
+    home: Home, model: Model, *, seconds: float, after: Entry | None = None, tell: Callable[[str], None] = say
+) -> State:
     """Tell the entries after `after` (or new ones) until nothing is in progress or waiting; return the state then."""
     journal = home.journal_of(model)
     told = after.sequence if after else len(journal.read())
@@ -86,7 +88,7 @@ def follow(home: Home, model: Model, *, seconds: float, after: Entry | None = No
         entries = journal.read()
         for entry in entries[told:]:
             if entry.kind is not Kind.EVIDENCE:
-                say(f"{entry.time:%H:%M:%S} {summary(entry)}")
+                tell(f"{entry.time:%H:%M:%S} {summary(entry)}")
         told = len(entries)
         state = fold(model, entries)
         if state.rollout is None and not state.requests:

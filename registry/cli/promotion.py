@@ -1,11 +1,11 @@
-"""`geometry promote`, `rollback`, `status` and `history`: asking for a change of production, and watching it."""
+"""`geometry promote`, `rollback`, `history` and `adopt`: asking for a change of production, and what came of it."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from registry.cli.asking import answer_to, ask, controller_runs, follow, require_controller, summary, wait_for
+from registry.cli.asking import answer_to, ask, follow, require_controller, summary, wait_for
 from registry.cli.completion import ModelOption, VersionArgument
 from registry.cli.options import (
     MODEL,
@@ -46,7 +46,7 @@ TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait
 
 
 def add(app: typer.Typer) -> None:
-    for verb in (promote, rollback, status, history, adopt):
+    for verb in (promote, rollback, history, adopt):
         app.command()(verb)
 
 
@@ -157,87 +157,6 @@ def rollback(
     say(f"accepted: {summary(entry)}")
     if wait:
         follow(found, name, seconds=timeout, after=entry)
-
-
-def status(
-    watch: Annotated[bool, typer.Option("-w", "--watch", help="Stay until nothing is in progress.")] = False,
-    timeout: TimeoutOption = 86400.0,
-    model: ModelOption = MODEL,
-    output: FormatOption = Format.TABLE,
-    home: HomeOption = None,
-) -> None:
-    """Show which version serves, what is in progress, and what the judge says."""
-    found, name = place(home), model_name(model)
-    if watch:
-        require_controller(found)
-        follow(found, name, seconds=timeout)
-    state, view = state_of(found, name), _seen(found, name)
-    if output is not Format.TABLE:
-        print_data(_status(state, view), output)
-        return
-    _print_status(state, view)
-
-
-def _seen(found: Home, model: Model) -> dict[str, Any]:
-    """What the controller sees; nothing where none runs, because what an ended one saw is no longer so."""
-    if controller_runs(found):
-        return read_view(found, model)
-    if found.root.exists():
-        say(f"{found.root}: no controller runs here, so nothing is served; start it with `geometry local up`")
-    return {}
-
-
-def _status(state: State, view: dict[str, Any]) -> dict[str, Any]:
-    rollout, guarding = state.rollout, state.guarding
-    return {
-        "model": state.model,
-        "production": state.production,
-        "staging": state.staging,
-        "previous": state.previous,
-        "rollout": rollout
-        and {
-            "version": rollout.version,
-            "base": rollout.base,
-            "step": rollout.step,
-            "weight": rollout.weight,
-            "started": timestamp(rollout.started),
-        },
-        "rollbackWindow": guarding
-        and {"version": guarding.version, "previous": guarding.previous, "since": timestamp(guarding.since)},
-        "waiting": [request.id for request in state.requests],
-        "journal": {"sequence": state.head.sequence, "sha256": state.head.sha256},
-        "seen": view,
-    }
-
-
-def _print_status(state: State, view: dict[str, Any]) -> None:
-    revisions, weights = view.get("revisions", {}), view.get("weights") or {}
-    print(f"{state.model}: production {state.production or '-'}, staging {state.staging or '-'}")
-    rows = [
-        {
-            "version": version,
-            "stage": found.stage.value,
-            "traffic": f"{weights[version]} %" if version in weights else None,
-            "ready": {True: "yes", False: "no"}.get(revisions.get(version, {}).get("ready")),
-            "restarts": revisions.get(version, {}).get("restarts"),
-            "digest": found.digest[:12],
-        }
-        for version, found in state.versions.items()
-    ]
-    print_table(rows, ("version", "stage", "traffic", "ready", "restarts", "digest"))
-    if state.rollout is not None:
-        steps = [f"[{step.weight} %]" if index == state.rollout.step else f"{step.weight} %"
-                 for index, step in enumerate(state.rollout.plan.steps)]  # fmt: skip
-        withheld = ", withheld: no ready endpoint" if state.rollout.withheld else ""
-        print(f"rollout of {state.rollout.version}: {' → '.join([*steps, '100 %'])}{withheld}")
-    if state.guarding is not None:
-        print(f"rollback window of {state.guarding.version} since {timestamp(state.guarding.since)}: "
-              f"{state.guarding.previous or 'no version'} waits")  # fmt: skip
-    verdict = view.get("verdict")
-    if verdict:
-        print(f"verdict: {verdict['outcome']}: {verdict['reason']}; {verdict['message']}")
-    if view.get("problem"):
-        print(f"stopped: {view['problem']}")
 
 
 def history(

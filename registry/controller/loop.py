@@ -24,6 +24,7 @@ from registry.domain.journal import Anchor, Draft, Entry, adoption, check_anchor
 from registry.domain.observation import Counters, Observation
 from registry.domain.release import Release
 from registry.domain.state import State, release
+from registry.domain.traffic import Readings
 from registry.domain.turn import Decision, Memory, Turn
 from registry.domain.version import Model, Version
 from registry.store.candidate import read_candidate
@@ -31,6 +32,9 @@ from registry.store.home import Home
 from registry.store.journal import JournalStore
 from registry.store.policy import load_policy
 from registry.store.view import write_view
+
+LOOK = 5
+"""While nothing is judged, revisions are scraped every so many turns: only people look at their numbers then."""
 
 TURN = 1.0
 """Seconds between two turns; a canary that dies has weight 0 one turn later."""
@@ -55,6 +59,8 @@ class Watched:
     memory: Memory = field(default_factory=Memory)
     refused: dict[Version, tuple[int, str]] = field(default_factory=dict)
     problem: str | None = None
+    turns: int = 0
+    readings: dict[Version, Readings] = field(default_factory=dict)
 
 
 @dataclass
@@ -108,7 +114,7 @@ class Controller:
         anchor = self.substrate.gateway.anchors().get(state.model)
         if anchor is not None:
             self._check_anchor(watched, entries, anchor, now)
-        observation = Observation(revisions=revisions, route=route, counters=self._counters(state))
+        observation = Observation(revisions=revisions, route=route, counters=self._counters(watched, now))
         return Turn(
             state=state,
             observation=observation,
@@ -131,21 +137,27 @@ class Controller:
             watched.journal.append([draft], head=entries[-1], now=now)
             raise Conflict("the journal was adopted; this turn saw what was before") from None
 
-    def _counters(self, state: State) -> Mapping[Version, Counters]:
-        """Counters of the revisions under judgement; who did not answer is not in it."""
-        rollout, guarding = state.rollout, state.guarding
-        judged = {rollout.version, rollout.base} if rollout and rollout.step >= 0 else set()
-        judged |= {guarding.version} if guarding else set()
+    def _counters(self, watched: Watched, now: datetime) -> Mapping[Version, Counters]:
+        """Counters of all revisions; who did not answer is not in it."""
+        state, endpoints = watched.state, self.substrate.endpoints(watched.state.model)
+        judged = state.guarding is not None or (state.rollout is not None and state.rollout.step >= 0)
+        watched.turns += 1
+        if not judged and watched.turns % LOOK:
+            return {}
+        live = {revision.version for revision in release(state).live}
         targets = [
-            Target(state.model, version, f"{endpoint.url}/metrics")
-            for version, endpoint in self.substrate.endpoints(state.model).items()
-            if version in judged
+            Target(state.model, version, f"{found.url}/metrics")
+            for version, found in endpoints.items()
+            if version in live
         ]
         if not targets:
             return {}
         counters, reasons = scrape(targets, self.substrate.gateway.proxy.url, timeout=SCRAPE)
-        for version, reason in reasons.items():
+        for version, reason in reasons.items() if judged else ():
             _log.info("scrape.missing model=%s version=%s reason=%s", state.model, version, reason)
+        kept = {version: found for version, found in watched.readings.items() if version in live}
+        added = {version: kept.get(version, Readings()).add(now, found) for version, found in counters.items()}
+        watched.readings = {**kept, **added}
         return counters
 
     def _found(self, watched: Watched) -> Mapping[Version, str]:
@@ -189,7 +201,9 @@ class Controller:
         watched.memory = decision.memory
 
     def _show(self, watched: Watched, turn: Turn, decision: Decision) -> None:
-        write_view(self.home, watched.state, turn.observation, decision.verdict, now=turn.now)
+        seen = {version: readings.traffic() for version, readings in watched.readings.items()}
+        traffic = {version: found for version, found in seen.items() if found is not None}
+        write_view(self.home, watched.state, turn.observation, decision.verdict, now=turn.now, traffic=traffic)
 
     def _complain(self, watched: Watched, problem: str) -> None:
         """Say once what keeps a model from being acted upon."""

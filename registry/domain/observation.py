@@ -40,6 +40,18 @@ class ObservedRoute:
 
 
 @dataclass(frozen=True)
+class LiveCounts:
+    """Cumulative counts of live traffic that only people read. latency: answers at or below each edge, ascending.
+
+    confidence: sum of the top probabilities of so many images.
+    """
+
+    latency: tuple[tuple[float, int], ...]
+    confidence: float
+    images: int
+
+
+@dataclass(frozen=True)
 class Counters:
     """Cumulative counts of live traffic at one revision, per source.
 
@@ -47,7 +59,7 @@ class Counters:
     refused: 4xx answers. predictor_errors: server errors the predictor counted (internal, deadline, model_not_ready,
     overloaded). proxy_errors: 5xx, resets and timeouts the proxy saw for this revision; None where no proxy is asked.
     first_answer: time of the revision's first live answer, None before. incarnation: changes when a process behind the
-    counters was replaced, so that a counter reset can never look like a decrease.
+    counters was replaced, so that a counter reset can never look like a decrease. live: for display, no evidence.
     """
 
     good: int
@@ -56,6 +68,7 @@ class Counters:
     proxy_errors: int | None
     incarnation: str
     first_answer: datetime | None = None
+    live: LiveCounts | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,26 @@
-"""What the controller saw last, for `geometry status`: a view, replaced every turn, never a source."""
+"""What the controller saw last, for `geometry status`: a view, replaced every turn, never a source.
+
+{time, sequence, problem, awaited, weights: {version: percent} or null,
+ revisions: {version: {ready, restarts, digest, traffic: null or the fields of `registry.domain.traffic.Traffic`}},
+ verdict: null or {outcome, reason, message, numbers}}
+"""
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from registry.domain.awaited import awaited
 from registry.domain.documents import Fields, canonical_bytes, timestamp
 from registry.domain.errors import InvalidDocument
 from registry.domain.observation import Observation
 from registry.domain.state import State
+from registry.domain.traffic import Traffic
 from registry.domain.verdict import Verdict
-from registry.domain.version import Model
+from registry.domain.version import Model, Version
 from registry.store.home import Home
 
 
@@ -20,16 +29,31 @@ def _path(home: Home, model: Model) -> Path:
 
 
 def write_view(
-    home: Home, state: State, seen: Observation, verdict: Verdict | None, *, now: datetime, problem: str | None = None
+    home: Home,
+    state: State,
+    seen: Observation,
+    verdict: Verdict | None,
+    *,
+    now: datetime,
+    traffic: Mapping[Version, Traffic] = MappingProxyType({}),
+    problem: str | None = None,
 ) -> None:
     """Replace the view of a model. Not forced to disk: after a crash the next turn writes another one."""
     document = {
         "time": timestamp(now),
         "sequence": state.head.sequence,
         "problem": problem,
+        "awaited": awaited(state, seen, verdict, now=now)
+        if problem is None
+        else "what stopped the controller is mended",
         "weights": dict(seen.route.weights) if seen.route else None,
         "revisions": {
-            version: {"ready": revision.ready, "restarts": revision.restarts, "digest": revision.digest}
+            version: {
+                "ready": revision.ready,
+                "restarts": revision.restarts,
+                "digest": revision.digest,
+                "traffic": asdict(traffic[version]) if version in traffic else None,
+            }
             for version, revision in seen.revisions.items()
         },
         "verdict": {**asdict(verdict), "numbers": dict(verdict.numbers)} if verdict else None,

@@ -1,0 +1,49 @@
+"""The judge's e-values against their bounds, as bars that people can read at a glance."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+BAR = 20
+"""Characters of a full bar."""
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """One e-value on its way to a bound. what: what happens there."""
+
+    signal: str
+    letter: str
+    value: float
+    bound: float
+    what: str
+
+    @property
+    def share(self) -> float:
+        """How far it is, on a logarithmic scale: 0 at 1 or below, 1 at the bound."""
+        if self.value <= 1 or self.bound <= 1:
+            return float(self.value >= self.bound)
+        return min(1.0, math.log(self.value) / math.log(self.bound))
+
+    @property
+    def bar(self) -> str:
+        filled = int(BAR * self.share)
+        return "█" * filled + "░" * (BAR - filled)
+
+    def __str__(self) -> str:
+        return f"{self.signal:<15} {self.letter} {self.bar} {self.value:.3g} of {self.bound:g}: {self.what}"
+
+
+def evidence(numbers: Mapping[str, Any]) -> list[Gauge]:
+    """Gauges of a verdict's numbers: of harm, which rolls back, and of health, which advances."""
+    found = []
+    for signal, own in (numbers.get("signals") or {numbers.get("signal", "errors"): numbers}).items():
+        of = {**numbers, **own}
+        for letter, value, bound, what in (
+            ("E", "e", "rollbackAt", "goes back"),
+            ("A", "a", "advanceAt", "goes on"),
+        ):
+            if own.get(value) is not None and of.get(bound) is not None:
+                found.append(Gauge(signal, letter, float(own[value]), float(of[bound]), what))
+    return found

@@ -1,0 +1,194 @@
+"""`geometry status`: which version serves, what is in progress, what the judge says, and what is awaited.
+
+`-o json` and `-o yaml` print one object; keys are never renamed or taken away:
+
+    {model, production, staging, previous: version or null,
+     versions: {version: {stage, digest, published}},
+     rollout: null or {version, base, step, steps: [{weight, soak}], weight, withheld, started, deadline, by},
+     rollbackWindow: null or {version, previous, since, until},
+     waiting: [id of a request],
+     journal: {sequence, sha256},
+     seen: {} where no controller runs, else
+       {time, sequence, problem: null or text, awaited: text, weights: null or {version: percent},
+        revisions: {version: {ready, restarts, digest,
+                              traffic: null or {requests, seconds, recent, errors, p95, confidence}}},
+        verdict: null or {outcome, reason, message, numbers}}}
+
+step counts from 0 and is -1 until the canary is ready. Of traffic, requests is since the revision's process began and
+the rest of the last `seconds`: how many, share of server errors, p95 in seconds, mean confidence (null: none).
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from registry.cli.asking import controller_runs, follow, require_controller
+from registry.cli.completion import ModelOption
+from registry.cli.evidence import evidence
+from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place, say, state_of
+from registry.cli.printing import print_data, print_table
+from registry.domain.documents import timestamp
+from registry.domain.state import Guarding, Rollout, State
+from registry.domain.version import Model, model_name
+from registry.store.home import Home
+from registry.store.view import read_view
+
+COLUMNS = ("version", "stage", "weight", "ready", "restarts", "requests", "recent", "errors", "p95", "confidence")
+
+
+def add(app: typer.Typer) -> None:
+    app.command()(status)
+
+
+def status(
+    watch: Annotated[bool, typer.Option("-w", "--watch", help="Stay until nothing is in progress.")] = False,
+    timeout: Annotated[float, typer.Option("--timeout", help="Seconds to wait at most.")] = 86400.0,
+    model: ModelOption = MODEL,
+    output: FormatOption = Format.TABLE,
+    home: HomeOption = None,
+) -> None:
+    """Show which version serves, what is in progress, what the judge says, and what is awaited."""
+    found, name = place(home), model_name(model)
+    if watch:
+        require_controller(found)
+        _watch(found, name, seconds=timeout, output=output)
+    seen = document(state_of(found, name), _seen(found, name))
+    if output is Format.TABLE:
+        print_status(seen)
+    else:
+        print_data(seen, output)
+
+
+def _watch(found: Home, model: Model, *, seconds: float, output: Format) -> None:
+    """A live picture on a terminal, a line per change elsewhere; on stderr when stdout is for a program."""
+    if output is Format.TABLE and sys.stdout.isatty():
+        from registry.cli.live import watch
+
+        watch(found, model, lambda state: document(state, read_view(found, model)), seconds=seconds)
+    else:
+        follow(found, model, seconds=seconds, tell=print if output is Format.TABLE else say)
+
+
+def _seen(found: Home, model: Model) -> dict[str, Any]:
+    """What the controller sees; nothing where none runs, because what an ended one saw is no longer so."""
+    if controller_runs(found):
+        return read_view(found, model)
+    if found.root.exists():
+        say(f"{found.root}: no controller runs here, so nothing is served; start it with `geometry local up`")
+    return {}
+
+
+def document(state: State, view: dict[str, Any]) -> dict[str, Any]:
+    """The object that is printed."""
+    return {
+        "model": state.model,
+        "production": state.production,
+        "staging": state.staging,
+        "previous": state.previous,
+        "versions": {
+            version: {"stage": found.stage.value, "digest": found.digest, "published": timestamp(found.published)}
+            for version, found in state.versions.items()
+        },
+        "rollout": _rollout(state.rollout) if state.rollout else None,
+        "rollbackWindow": _window(state.guarding) if state.guarding else None,
+        "waiting": [request.id for request in state.requests],
+        "journal": {"sequence": state.head.sequence, "sha256": state.head.sha256},
+        "seen": view,
+    }
+
+
+def _rollout(rollout: Rollout) -> dict[str, Any]:
+    return {
+        "version": rollout.version,
+        "base": rollout.base,
+        "step": rollout.step,
+        "steps": [{"weight": step.weight, "soak": step.soak} for step in rollout.plan.steps],
+        "weight": rollout.weight,
+        "withheld": rollout.withheld,
+        "started": timestamp(rollout.started),
+        "deadline": timestamp(rollout.started + timedelta(seconds=rollout.plan.deadline)),
+        "by": rollout.by,
+    }
+
+
+def _window(guarding: Guarding) -> dict[str, Any]:
+    return {
+        "version": guarding.version,
+        "previous": guarding.previous,
+        "since": timestamp(guarding.since),
+        "until": timestamp(guarding.since + timedelta(seconds=guarding.plan.rollback_window)),
+    }
+
+
+def print_status(seen: Mapping[str, Any]) -> None:
+    """The same for people, without colour."""
+    print(headline(seen))
+    print_table(rows(seen), COLUMNS)
+    for line in sentences(seen):
+        print(line)
+
+
+def headline(seen: Mapping[str, Any]) -> str:
+    return f"{seen['model']}: production {seen['production'] or '-'}, staging {seen['staging'] or '-'}"
+
+
+def rows(seen: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a version, oldest first; what is not running has no numbers."""
+    revisions, weights = seen["seen"].get("revisions", {}), seen["seen"].get("weights") or {}
+    found = []
+    for version, known in seen["versions"].items():
+        revision = revisions.get(version, {})
+        traffic = revision.get("traffic") or {}
+        found.append(
+            {
+                "version": version,
+                "stage": known["stage"],
+                "weight": f"{weights[version]} %" if version in weights else None,
+                "ready": {True: "yes", False: "no"}.get(revision.get("ready")),
+                "restarts": revision.get("restarts"),
+                "requests": traffic.get("requests"),
+                "recent": f"{traffic['recent']} in {traffic['seconds']:.0f} s" if traffic else None,
+                "errors": _shown(traffic.get("errors"), "{:.2%}"),
+                "p95": _shown(traffic.get("p95"), "{:.3g} s"),
+                "confidence": _shown(traffic.get("confidence"), "{:.3f}"),
+            }
+        )
+    return found
+
+
+def _shown(value: float | None, form: str) -> str | None:
+    return None if value is None else form.format(value).replace("%", " %")
+
+
+def sentences(seen: Mapping[str, Any]) -> list[str]:
+    """What is in progress, the evidence against its bounds, the verdict, and what is awaited."""
+    rollout, window, view = seen["rollout"], seen["rollbackWindow"], seen["seen"]
+    lines = []
+    if rollout:
+        lines.append(f"rollout of {rollout['version']} by {rollout['by']}: {' → '.join(bar(rollout))}")
+    if window:
+        waits = f"{window['previous']} waits" if window["previous"] else "no version waits"
+        lines.append(f"rollback window of {window['version']} until {window['until']}: {waits}")
+    verdict = view.get("verdict")
+    if verdict:
+        lines += [str(found) for found in evidence(verdict["numbers"])]
+        lines.append(f"verdict: {verdict['outcome']}: {verdict['reason']}; {verdict['message']}")
+    if view.get("problem"):
+        lines.append(f"stopped: {view['problem']}")
+    if view.get("awaited"):
+        lines.append(f"awaited: {view['awaited']}")
+    return lines
+
+
+def bar(rollout: Mapping[str, Any]) -> Sequence[str]:
+    """The steps, the present one in brackets."""
+    names = [
+        f"[{step['weight']} %]" if index == rollout["step"] else f"{step['weight']} %"
+        for index, step in enumerate(rollout["steps"])
+    ]
+    start = ["[0 %]"] if rollout["step"] < 0 else []
+    end = "100 % (withheld: no ready endpoint)" if rollout["withheld"] else "100 %"
+    return [*start, *names, end]

@@ -1,0 +1,82 @@
+"""The sentence that says what a model waits for: for whoever watches, and never read by a decision."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from registry.domain.documents import timestamp
+from registry.domain.observation import Observation
+from registry.domain.rollout import settled
+from registry.domain.state import Guarding, Rollout, State
+from registry.domain.verdict import Outcome, Verdict
+
+
+def awaited(state: State, observation: Observation, verdict: Verdict | None, *, now: datetime) -> str:
+    """What happens next, and what has to come first."""
+    if state.rollout is not None:
+        return _rollout(state, state.rollout, observation, verdict, now)
+    if state.requests:
+        return f"the controller answers {state.requests[0].action} of {state.requests[0].by}"
+    if state.guarding is not None:
+        return _guarding(state.guarding, verdict)
+    if state.production is None:
+        newest = max(state.versions.values(), key=lambda version: version.sequence, default=None)
+        first = f"`geometry promote {newest.version} --to production`" if newest else "`geometry train`"
+        return f"nothing is served yet: {first}"
+    return "nothing is in progress"
+
+
+def _rollout(state: State, rollout: Rollout, observation: Observation, verdict: Verdict | None, now: datetime) -> str:
+    end = f"withdrawn at {timestamp(rollout.started + timedelta(seconds=rollout.plan.deadline))} if undecided"
+    revision = observation.revisions.get(rollout.version)
+    if rollout.step < 0 or rollout.withheld:
+        start = "until then it has no traffic" if rollout.withheld else "then the first step"
+        tries = f", started {revision.restarts + 1} times" if revision is not None and revision.restarts else ""
+        return f"version {rollout.version} gets ready{tries}; {start}; {end}"
+    if not settled(state, observation, now):
+        return f"the proxy sends {rollout.weight} % to version {rollout.version}, and 3 s pass"
+    if verdict is None or rollout.stepped is None:
+        return f"a first reading of both versions; {end}"
+    if verdict.outcome is Outcome.ERROR:
+        return f"evidence that can be read: {verdict.message}; {end}"
+    left = rollout.plan.steps[rollout.step].soak - (now - rollout.stepped).total_seconds()
+    waits = [f"{left:.0f} s of this step pass"] if left > 0 else []
+    return f"{' and '.join([*waits, *_evidence(rollout, verdict, now)]) or 'the next turn'}, then {_next(rollout)}"
+
+
+def _next(rollout: Rollout) -> str:
+    later = rollout.plan.steps[rollout.step + 1 :]
+    return f"{later[0].weight} %" if later else "100 %"
+
+
+def _evidence(rollout: Rollout, verdict: Verdict, now: datetime) -> list[str]:
+    """Clean answers that are still needed, and how long they take at the rate since the step began."""
+    needed = int(verdict.numbers.get("cleanAnswersNeeded") or 0)
+    if not needed or rollout.stepped is None:
+        return []
+    return [f"{needed:,} clean answers more of version {rollout.version}{_time(verdict.numbers, needed, rollout, now)}"]
+
+
+def _time(numbers: Mapping[str, Any], needed: int, rollout: Rollout, now: datetime) -> str:
+    answers = numbers.get("canary", {}).get("answers", 0)
+    passed = (now - (rollout.stepped or now)).total_seconds()
+    if not answers or passed <= 0:
+        return " (none came yet)"
+    return f" ({duration(needed * passed / answers)} at the present rate)"
+
+
+def duration(seconds: float) -> str:
+    """For people: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    for unit, size, below in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800)):
+        if seconds < below:
+            return f"{seconds / size:.1f} {unit}" if unit == "h" else f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86400:.1f} days"
+
+
+def _guarding(guarding: Guarding, verdict: Verdict | None) -> str:
+    end = timestamp(guarding.since + timedelta(seconds=guarding.plan.rollback_window))
+    trouble = f"; {verdict.message}" if verdict is not None and verdict.outcome is Outcome.ERROR else ""
+    back = (
+        f"`geometry rollback` returns to {guarding.previous} at once" if guarding.previous else "there is none before"
+    )
+    return f"the rollback window of version {guarding.version} ends at {end}; {back}{trouble}"
