@@ -21,6 +21,7 @@ the rest of the last `seconds`: how many, share of server errors, p95 in seconds
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -31,6 +32,7 @@ from registry.cli.evidence import evidence
 from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place, say, state_of
 from registry.cli.printing import print_data, print_table
 from registry.domain.documents import timestamp
+from registry.domain.fold import fold
 from registry.domain.state import Guarding, Rollout, State
 from registry.domain.version import Model, model_name
 from registry.store.home import Home
@@ -68,8 +70,11 @@ def _watch(found: Home, model: Model, *, seconds: float, output: Format) -> None
         from registry.cli.live import watch
 
         watch(found, model, lambda state: document(state, read_view(found, model)), seconds=seconds)
-    else:
-        follow(found, model, seconds=seconds, tell=print if output is Format.TABLE else say)
+        return
+    tell = partial(print, flush=True) if output is Format.TABLE else say
+    entries = found.journal_of(model).read()
+    tell(headline(document(fold(model, entries), {})))
+    follow(found, model, seconds=seconds, after=entries[-1] if entries else None, tell=tell)
 
 
 def _seen(found: Home, model: Model) -> dict[str, Any]:
@@ -132,7 +137,8 @@ def print_status(seen: Mapping[str, Any]) -> None:
 
 
 def headline(seen: Mapping[str, Any]) -> str:
-    return f"{seen['model']}: production {seen['production'] or '-'}, staging {seen['staging'] or '-'}"
+    rollout = f", rollout of {seen['rollout']['version']}" if seen["rollout"] else ""
+    return f"{seen['model']}: production {seen['production'] or '-'}, staging {seen['staging'] or '-'}{rollout}"
 
 
 def rows(seen: Mapping[str, Any]) -> list[dict[str, Any]]:

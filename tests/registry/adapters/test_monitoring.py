@@ -1,4 +1,5 @@
 import json
+import math
 import socket
 import threading
 from dataclasses import replace
@@ -14,7 +15,7 @@ from predictor.errors import SERVER_REASONS as PREDICTORS_REASONS
 from predictor.metrics import ERRORS, LATENCY
 from registry.adapters.monitoring import SERVER_REASONS, Target, parse_envoy, parse_predictor, scrape
 from registry.domain.errors import InvalidDocument
-from registry.domain.observation import Counters
+from registry.domain.observation import Counters, LiveCounts
 from registry.domain.version import DEFAULT_MODEL, Version
 
 THREE, FOUR = Version("3"), Version("4")
@@ -59,6 +60,16 @@ STARTED = "2026-03-01T09:30:00.125Z"
 def test_the_predictor_counts_what_the_adapter_reads():
     assert frozenset(PREDICTORS_REASONS) == SERVER_REASONS
     assert parse_predictor(TEXT, DEFAULT_MODEL, THREE) == COUNTERS
+
+
+def test_people_see_latency_and_confidence_of_live_traffic():
+    own = 'model="shapes",traffic="live",version="3"'
+    histogram = (
+        f"ml_geometry_prediction_confidence_sum{{{own}}} 110.5\nml_geometry_prediction_confidence_count{{{own}}} 123\n"
+    )
+    live = LiveCounts(((0.005, 123), (math.inf, 123)), 110.5, 123)
+    assert parse_predictor(TEXT + histogram, DEFAULT_MODEL, THREE).live == live
+    assert parse_predictor(TEXT, DEFAULT_MODEL, THREE).live is None
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,9 @@ def test_a_quiet_canary_is_told_from_a_slow_one():
 def test_evidence_that_cannot_be_read_is_awaited_with_its_reason():
     place = soaking()
     place.unanswered.add(V2)
-    assert said(place, verdict=place.turn().verdict).startswith("evidence that can be read: no counters of 2; withdrawn")
+    assert said(place, verdict=place.turn().verdict).startswith(
+        "evidence that can be read: no counters of 2; withdrawn"
+    )
 
 
 def test_a_rollback_window_names_its_end_and_the_way_back():
