@@ -1,39 +1,50 @@
 """`geometry models`: which versions exist, and what each says of itself."""
 
+from typing import Any
+
 import typer
 
+from registry.cli.compare import compare_versions
 from registry.cli.completion import ModelOption, VersionArgument
 from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place, state_of
 from registry.cli.printing import print_data
+from registry.domain.card import Card
 from registry.domain.documents import timestamp
 from registry.domain.errors import NotVerified
 from registry.domain.version import model_name, version_name
-from registry.store.candidate import read_candidate
+from registry.store.candidate import read_candidate, read_recorded_card
 
 
 def add(app: typer.Typer) -> None:
     verbs = typer.Typer(help="Versions of a model.", no_args_is_help=True)
     verbs.command("list")(list_versions)
     verbs.command("get")(get_version)
+    verbs.command("compare")(compare_versions)
     app.add_typer(verbs, name="models")
 
 
 def list_versions(model: ModelOption = MODEL, output: FormatOption = Format.TABLE, home: HomeOption = None) -> None:
     """List the versions of a model, oldest first."""
     found = place(home)
-    state = state_of(found, model)
-    rows = [
+    state, store = state_of(found, model), found.versions()
+    rows: list[dict[str, Any]] = [
         {
             "version": version.version,
             "stage": version.stage.value,
+            "variants": _variants(read_recorded_card(store, state.model, version.version, digest=version.digest)),
             "digest": version.digest if output is not Format.TABLE else version.digest[:12],
             "published": timestamp(version.published),
         }
         for version in sorted(state.versions.values(), key=lambda version: version.sequence)
     ]
-    waiting = [version for version in found.versions().versions(state.model) if version not in state.versions]
+    waiting = [version for version in store.versions(state.model) if version not in state.versions]
     rows += [{"version": version, "stage": "not yet published"} for version in waiting]
-    print_data(rows, output, columns=("version", "stage", "digest", "published"))
+    print_data(rows, output, columns=("version", "stage", "variants", "digest", "published"))
+
+
+def _variants(card: Card | None) -> list[str] | None:
+    """Names of the nets that a version offers; None where its files are gone or not those that were recorded."""
+    return None if card is None else list(card.variants)
 
 
 def get_version(
@@ -66,6 +77,12 @@ def get_version(
             "data": card.lineage.data_digest,
             "code": card.lineage.code_version,
             "tested_on": len(candidate.evaluation.images) if candidate.evaluation else 0,
+            "slo": {
+                "availability": card.slo.availability,
+                "seconds": card.slo.latency_seconds,
+                "objective": card.slo.latency_objective,
+            },
+            "variants": {name: dict(variant) for name, variant in card.variants.items()},
             "files": [entry.path for entry in candidate.manifest.files],
         },
         output,

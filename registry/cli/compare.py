@@ -1,0 +1,97 @@
+"""`geometry models compare`: what got better, what got worse, and what is no more than chance."""
+
+from typing import Annotated, Any
+
+import typer
+
+from registry.cli.asking import controller_runs
+from registry.cli.completion import ModelOption, complete_version
+from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place
+from registry.cli.printing import print_data, print_table
+from registry.domain.comparison import compare, document
+from registry.domain.version import model_name, version_name
+from registry.store.candidate import read_candidate
+from registry.store.view import read_view
+
+
+def compare_versions(
+    base: Annotated[str, typer.Argument(help="Version to compare with.", autocompletion=complete_version)],
+    candidate: Annotated[str, typer.Argument(help="Version that is compared.", autocompletion=complete_version)],
+    model: ModelOption = MODEL,
+    output: FormatOption = Format.TABLE,
+    home: HomeOption = None,
+) -> None:
+    """Compare two versions on the same test images: accuracy, recall, calibration, size, SLO, int8.
+
+    Intervals are 95 % and paired; classes are significant at 5 % all together (McNemar's exact test, after Holm).
+    """
+    found, name = place(home), model_name(model)
+    store, trust = found.versions(), found.trust()
+    sides = [read_candidate(store, trust, name, version_name(version)) for version in (base, candidate)]
+    seen = document(compare(*sides))
+    revisions = read_view(found, name).get("revisions", {}) if controller_runs(found) else {}
+    traffic = {side: (revisions.get(seen[side]) or {}).get("traffic") for side in ("base", "candidate")}
+    seen["traffic"] = traffic
+    if output is Format.TABLE:
+        _print(seen)
+    else:
+        print_data(seen, output)
+
+
+def _print(seen: dict[str, Any]) -> None:
+    print(f"{seen['model']}: {seen['base']} → {seen['candidate']}, on {seen['images']:,} images that both were asked")
+    print_table(
+        [_row("accuracy", seen["accuracy"]), *(_row(f"recall {name}", own) for name, own in seen["classes"].items())],
+        ("what", "images", "base", "candidate", "difference", "interval", "lost", "won", "p", "verdict"),
+    )
+    print()
+    print_table(_facts(seen), ("what", "base", "candidate"))
+
+
+def _row(what: str, found: dict[str, Any]) -> dict[str, Any]:
+    verdict = ("better" if found["difference"] > 0 else "worse") if found["significant"] else "no difference shown"
+    return {
+        "what": what,
+        "images": found["images"],
+        "base": f"{found['base']:.2%}",
+        "candidate": f"{found['candidate']:.2%}",
+        "difference": _points(found["difference"]),
+        "interval": f"{_points(found['low'])} … {_points(found['high'])}",
+        "lost": found["lost"],
+        "won": found["won"],
+        "p": f"{found['p']:.2g}",
+        "verdict": verdict,
+    }
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.2f}".replace("-", "−")
+
+
+def _facts(seen: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is no matter of pairs: one row a fact."""
+    rows: list[dict[str, Any]] = [
+        {"what": "calibration error", **{side: f"{value:.4f}" for side, value in seen["calibration"].items()}},
+        {"what": "latency SLO", **{side: _slo(found) for side, found in seen["slo"].items()}},
+        {"what": "p95 now", **{side: _p95(found) for side, found in seen["traffic"].items()}},
+    ]
+    for variant in sorted(seen["variants"]["base"].keys() | seen["variants"]["candidate"].keys()):
+        sides = {side: _variant(found.get(variant)) for side, found in seen["variants"].items()}
+        rows.append({"what": variant, **sides})
+    return rows
+
+
+def _slo(slo: dict[str, float]) -> str:
+    return f"{slo['objective']:.4g} within {slo['seconds']:g} s"
+
+
+def _p95(traffic: dict[str, Any] | None) -> str | None:
+    return f"{traffic['p95']:.3g} s" if traffic and traffic.get("p95") is not None else None
+
+
+def _variant(found: dict[str, Any] | None) -> str | None:
+    if found is None:
+        return "not offered"
+    measured = [f"{name} {found[name]:.3g}" for name in ("parity", "gate", "ece") if name in found]
+    size = f"{found['bytes']:,} bytes" if found["bytes"] is not None else "no file"
+    return ", ".join([size, *measured])
