@@ -127,11 +127,13 @@ def table(tally: Tally, looks: Mapping[str, Sample]) -> None:
 
 def hostile_run(server: RunningServer, number: int) -> list[str]:
     """Memory before is read when everything has been used once."""
-    hostile.run(server, max(1000, number // 20))
-    before = sample(server, 0)
-    well = hostile.run(server, number)
-    after = sample(server, 1)
-    grown = after.memory - before.memory
+    well = hostile.run(server, number // 10, seed=0)
+    looks = [sample(server, 0)]
+    for turn in range(1, 11):
+        well += hostile.run(server, number // 10, seed=turn)
+        looks.append(sample(server, turn))
+    grown = looks[-1].memory - looks[0].memory
+    print(f"memory in MB: {' '.join(f'{look.memory:.0f}' for look in looks)}")
     print(f"{number} hostile requests: {well} were images still, memory grew by {grown:.1f} MB")
     return [f"memory grew by {grown:.1f} MB, wanted at most {HOSTILE_GROWTH:.0f}"] if grown > HOSTILE_GROWTH else []
 
