@@ -104,15 +104,15 @@ def test_idle_connections_starve_nobody(server: RunningServer, png: bytes) -> No
         assert {wire.send(LIVE).reply().status for wire in wires} == {200}
 
 
-def test_one_connection_too_many_takes_the_place_of_the_longest_idle(home: Path) -> None:
+@pytest.mark.parametrize("content", [LIVE, b"POST / HT"], ids=["idle", "half a header"])
+def test_one_connection_too_many_takes_the_place_of_the_longest_waiting(home: Path, content: bytes) -> None:
     server = RunningServer(home, "--max_connections", "20")
     with ExitStack() as stack:
-        wires = []
-        for _ in range(60):
-            wires.append(stack.enter_context(Wire(server.http)))
-            assert wires[-1].send(LIVE).reply().status == 200
+        wires = [stack.enter_context(Wire(server.http)).send(content) for _ in range(60)]
+        with Wire(server.http) as newest:
+            assert newest.send(LIVE).reply().status == 200
+        wires[0].reply()
         assert wires[0].closed()
-        assert wires[-1].send(LIVE).reply().status == 200
     assert server.stop() == 0
 
 
