@@ -111,12 +111,13 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         super().connection_made(transport)
         self._expect_by(self.site.wire.receive_timeout)
-        self.site.make_room()
+        self.site.make_room(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._exchange is not None:
             self._exchange.gone = True
             self._release(self._exchange)
+        self.site.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -162,11 +163,12 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             return
         self._in_headers = False
-        self._head_bytes = 0
-        size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
-        if size > self.site.wire.max_headers:
-            self._turn_away(self._too_many_headers(str(size)))
-            return
+        received, self._head_bytes = self._head_bytes, 0
+        if received > self.site.wire.max_headers:  # with what came of the body: only then it is worth adding up
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > self.site.wire.max_headers:
+                self._turn_away(self._too_many_headers(str(size)))
+                return
         if self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
             self._turn_away(BadRequest(f"headers: found {self._hosts} Host headers, wanted one"))  # RFC 9112, 3.2
             return
@@ -194,7 +196,7 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             return
         self._in_headers = True
-        self.due = _NEVER
+        self.site.forget(self)
         exchange = self._exchange
         if exchange is None:
             super().on_message_complete()
@@ -241,7 +243,7 @@ class Connection(HttpToolsProtocol):
 
     def cut(self) -> None:
         """Its time is over: say so where a request has begun, and close."""
-        self.due = _NEVER
+        self.site.forget(self)
         if self._deaf or self.flow.write_paused:
             self.transport.abort()
         elif self.idle or self._in_application:
@@ -314,6 +316,7 @@ class Connection(HttpToolsProtocol):
 
     def _expect_by(self, seconds: float) -> None:
         self.due = self.loop.time() + seconds
+        self.site.wait_for(self)
 
     def _too_large(self, found: str) -> TooLarge:
         return TooLarge(f"body: found {found} bytes, wanted at most {self.site.wire.max_body}")
