@@ -12,6 +12,7 @@ from predictor.metrics import Metrics
 from predictor.query import OUTPUTS, Limits
 from predictor.served import Served
 from predictor.tensors import DATATYPES, output_datatype, output_shape
+from registry.domain.card import Slo
 
 INTERPRETERS = 2
 """One for the event loop, one for the thread beside it."""
@@ -35,7 +36,7 @@ class GeometryModel(kserve.Model):  # type: ignore[misc]  # kserve ships no type
         self.limits = limits
         self.metrics = metrics
         self.engine: Engine
-        self._max_wait = PATIENCE * served.card.slo.latency_seconds if max_wait is None else max_wait
+        self._max_wait = PATIENCE * (served.card.slo or Slo()).latency_seconds if max_wait is None else max_wait
 
     def load(self) -> bool:
         """Build the net from the verified bytes; raises InvalidDocument when it is not what the card says."""

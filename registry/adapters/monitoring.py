@@ -17,15 +17,18 @@ import httpx
 
 from registry.domain.documents import Fields
 from registry.domain.errors import InvalidDocument, RegistryError, Unreachable
-from registry.domain.observation import Counters, LiveCounts
+from registry.domain.observation import Counters
+from registry.domain.signals import LATENCY_EDGES
 from registry.domain.version import Model, Version, revision_name
 
 SERVER_REASONS = frozenset({"internal", "deadline", "model_not_ready", "overloaded"})
 BODY_LIMIT = 4 * 2**20
 
 _GOOD = "ml_geometry_prediction_latency_seconds_count"
-_BUCKET = "ml_geometry_prediction_latency_seconds_bucket"
-_CONFIDENCE = "ml_geometry_prediction_confidence"
+_WITHIN = "ml_geometry_prediction_latency_seconds_bucket"
+_IMAGES = "ml_geometry_prediction_confidence_count"
+_CONFIDENCE = "ml_geometry_prediction_confidence_sum"
+_LOW = "ml_geometry_low_confidence_total"
 _ERRORS = "ml_geometry_errors_total"
 _START = "process_start_time_seconds"
 _ENVOY_CLASS = "envoy_cluster_upstream_rq_xx"
@@ -65,20 +68,18 @@ class EnvoyCounters:
 
 
 def parse_predictor(text: str, model: Model, version: Version) -> Counters:
-    """Counters of live traffic from a predictor's `/metrics`, without the proxy's and without `first_answer`.
+    """Counters of live traffic from a predictor's `/metrics`, without the proxy's.
 
-    good: one latency observation is one good answer. The server's reasons must all be there, as they are from the start
-    on. Raises InvalidDocument.
+    good: one latency observation is one good answer. All series must be there, as they are from the start on: what is
+    missing is missing evidence. Raises InvalidDocument.
     """
-    samples = _samples(text, frozenset({_GOOD, _ERRORS, _START}))
+    samples = _samples(text, frozenset({_GOOD, _WITHIN, _IMAGES, _CONFIDENCE, _LOW, _ERRORS, _START}))
     own = frozenset({("model", str(model)), ("version", str(version)), ("traffic", "live")})
     starts = sorted(value for (name, _), value in samples.items() if name == _START)
-    errors = {
-        dict(labels - own).get("reason", ""): _count(samples, (name, labels))
-        for name, labels in samples
-        if name == _ERRORS and own < labels and len(labels) == len(own) + 1
-    }
-    if (_GOOD, own) not in samples or not errors.keys() >= SERVER_REASONS or not starts:
+    errors = _by_label(samples, _ERRORS, own, "reason")
+    buckets = {_edge(edge): count for edge, count in _by_label(samples, _WITHIN, own, "le").items()}
+    missing = {(name, own) for name in (_GOOD, _IMAGES, _LOW)} - samples.keys()
+    if missing or not errors.keys() >= SERVER_REASONS or not buckets.keys() >= set(LATENCY_EDGES) or not starts:
         raise InvalidDocument(f"metrics lack live counters of {model} version {version}")
     failed = sum(number for reason, number in errors.items() if reason in SERVER_REASONS)
     return Counters(
@@ -87,25 +88,36 @@ def parse_predictor(text: str, model: Model, version: Version) -> Counters:
         predictor_errors=failed,
         proxy_errors=None,
         incarnation=" ".join(starts),
-        live=_live(text, own),
+        within=tuple(buckets[edge] for edge in LATENCY_EDGES),
+        images=_count(samples, (_IMAGES, own)),
+        low_confidence=_count(samples, (_LOW, own)),
+        confidence=_sum(samples.get((_CONFIDENCE, own), "")),
     )
 
 
-def _live(text: str, own: Labels) -> LiveCounts | None:
-    """Counts for people; None where one is missing or no number, because evidence does not depend on them."""
-    names = frozenset({_BUCKET, f"{_CONFIDENCE}_sum", f"{_CONFIDENCE}_count"})
+def _sum(text: str) -> float | None:
+    """A finite number, or None: no evidence depends on it."""
     try:
-        samples = _samples(text, names)
-        buckets = [
-            (float(dict(labels)["le"]), _count(samples, (name, labels)))
-            for name, labels in samples
-            if name == _BUCKET and own < labels
-        ]
-        confidence = float(samples[(f"{_CONFIDENCE}_sum", own)])
-        images = _count(samples, (f"{_CONFIDENCE}_count", own))
-    except (InvalidDocument, KeyError, ValueError):
+        value = float(text)
+    except ValueError:
         return None
-    return LiveCounts(tuple(sorted(buckets)), confidence, images) if math.isfinite(confidence) else None
+    return value if math.isfinite(value) else None
+
+
+def _by_label(samples: Mapping[tuple[str, Labels], str], name: str, own: Labels, label: str) -> dict[str, int]:
+    """The counts of a series whose labels are `own` and one more, by its value."""
+    return {
+        dict(labels - own).get(label, ""): _count(samples, (name, labels))
+        for found, labels in samples
+        if found == name and own < labels and len(labels) == len(own) + 1
+    }
+
+
+def _edge(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidDocument(f"metrics: le is {text[:40]!r}, wanted a number") from None
 
 
 def parse_envoy(text: str) -> Mapping[str, int]:

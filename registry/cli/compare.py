@@ -81,8 +81,8 @@ def _facts(seen: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _slo(slo: dict[str, float]) -> str:
-    return f"{slo['objective']:.4g} within {slo['seconds']:g} s"
+def _slo(slo: dict[str, float] | None) -> str:
+    return "the policy's" if slo is None else f"{slo['objective']:.4g} within {slo['seconds']:g} s"
 
 
 def _p95(traffic: dict[str, Any] | None) -> str | None:

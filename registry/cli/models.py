@@ -9,6 +9,7 @@ from registry.cli.completion import ModelOption, VersionArgument
 from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place, state_of
 from registry.cli.printing import print_data
 from registry.domain.card import Card
+from registry.domain.comparison import slo_document
 from registry.domain.documents import timestamp
 from registry.domain.errors import NotVerified
 from registry.domain.version import model_name, version_name
@@ -77,11 +78,7 @@ def get_version(
             "data": card.lineage.data_digest,
             "code": card.lineage.code_version,
             "tested_on": len(candidate.evaluation.images) if candidate.evaluation else 0,
-            "slo": {
-                "availability": card.slo.availability,
-                "seconds": card.slo.latency_seconds,
-                "objective": card.slo.latency_objective,
-            },
+            "slo": slo_document(card),
             "variants": {name: dict(variant) for name, variant in card.variants.items()},
             "files": [entry.path for entry in candidate.manifest.files],
         },

@@ -1,12 +1,11 @@
 """The sentence that says what a model waits for: for whoever watches, and never read by a decision."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from registry.domain.documents import timestamp
 from registry.domain.observation import Observation
 from registry.domain.rollout import settled
+from registry.domain.signals import SIGNALS
 from registry.domain.state import Guarding, Rollout, State
 from registry.domain.verdict import Outcome, Verdict
 
@@ -41,7 +40,7 @@ def _rollout(state: State, rollout: Rollout, observation: Observation, verdict: 
         return f"evidence that can be read: {verdict.message}; {end}"
     left = rollout.plan.steps[rollout.step].soak - (now - rollout.stepped).total_seconds()
     waits = [f"{left:.0f} s of this step pass"] if left > 0 else []
-    return f"{' and '.join([*waits, *_evidence(rollout, verdict, now)]) or 'the next turn'}, then {_next(rollout)}"
+    return f"{' and '.join([*waits, *_evidence(rollout, verdict)]) or 'the next turn'}, then {_next(rollout)}"
 
 
 def _next(rollout: Rollout) -> str:
@@ -49,20 +48,14 @@ def _next(rollout: Rollout) -> str:
     return f"{later[0].weight} %" if later else "100 %"
 
 
-def _evidence(rollout: Rollout, verdict: Verdict, now: datetime) -> list[str]:
-    """Clean answers that are still needed, and how long they take at the rate since the step began."""
-    needed = int(verdict.numbers.get("cleanAnswersNeeded") or 0)
-    if not needed or rollout.stepped is None:
+def _evidence(rollout: Rollout, verdict: Verdict) -> list[str]:
+    """What the signal that takes longest still needs, and how long that takes at the rate since the step began."""
+    name = verdict.numbers["signal"]
+    needed, seconds = verdict.numbers["signals"][name].get("cleanNeeded", 0), verdict.numbers["secondsNeeded"]
+    if not needed:
         return []
-    return [f"{needed:,} clean answers more of version {rollout.version}{_time(verdict.numbers, needed, rollout, now)}"]
-
-
-def _time(numbers: Mapping[str, Any], needed: int, rollout: Rollout, now: datetime) -> str:
-    answers = numbers.get("canary", {}).get("answers", 0)
-    passed = (now - (rollout.stepped or now)).total_seconds()
-    if not answers or passed <= 0:
-        return " (none came yet)"
-    return f" ({duration(needed * passed / answers)} at the present rate)"
+    pace = "none came yet" if seconds is None else f"{duration(seconds)} at the present rate"
+    return [f"{needed:,} clean {SIGNALS[name].exposed} more of version {rollout.version} on {name} ({pace})"]
 
 
 def duration(seconds: float) -> str:

@@ -66,9 +66,10 @@ class Lineage:
 
 @dataclass(frozen=True)
 class Card:
-    """The whole card. `low_confidence`: held-out 5 % quantile of the top probability. `variants`: name → file and what
-    was measured of it: of fp32 `parity`, the largest difference of a probability to Keras; of int8 `gate`, the upper
-    95 % bound of the accuracy it loses, `images`, on how many, and `ece`."""
+    """The whole card. `low_confidence`: held-out 5 % quantile of the top probability. `slo`: None leaves it to the
+    policy. `variants`: name → file and what was measured of it: of fp32 `parity`, the largest difference of a
+    probability to Keras; of int8 `gate`, the upper 95 % bound of the accuracy it loses, `images`, on how many, and
+    `ece`."""
 
     model: Model
     version: Version
@@ -77,7 +78,7 @@ class Card:
     metrics: Metrics
     reference: Reference
     low_confidence: float
-    slo: Slo
+    slo: Slo | None
     variants: Mapping[str, Mapping[str, Any]]
     lineage: Lineage
 
@@ -109,7 +110,8 @@ class Card:
                     },
                 },
                 "low_confidence": self.low_confidence,
-                "slo": {
+                "slo": self.slo
+                and {
                     "availability": self.slo.availability,
                     "latency": {"seconds": self.slo.latency_seconds, "objective": self.slo.latency_objective},
                 },
@@ -144,7 +146,7 @@ def parse_card(content: bytes) -> Card:
         metrics=_metrics(fields.object("metrics")),
         reference=_reference(fields.object("reference"), len(classes)),
         low_confidence=fields.number("low_confidence", minimum=0, maximum=1),
-        slo=_slo(fields.object("slo")),
+        slo=_slo(fields.object("slo")) if fields.has("slo") else None,
         variants=_variants(fields.object("variants")),
         lineage=_lineage(fields.object("lineage")),
     )

@@ -136,7 +136,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
         "accuracy": _difference_document(comparison.accuracy),
         "classes": {found.name: _difference_document(found) for found in comparison.classes},
         "calibration": {"base": base.card.metrics.ece, "candidate": candidate.card.metrics.ece},
-        "slo": {"base": _slo(base.card), "candidate": _slo(candidate.card)},
+        "slo": {"base": slo_document(base.card), "candidate": slo_document(candidate.card)},
         "variants": {"base": variants(base), "candidate": variants(candidate)},
     }
 
@@ -156,8 +156,11 @@ def _difference_document(found: Difference) -> dict[str, Any]:
     }
 
 
-def _slo(card: Card) -> dict[str, float]:
+def slo_document(card: Card) -> dict[str, float] | None:
+    """What the version promises of itself; None leaves it to the policy."""
     slo = card.slo
+    if slo is None:
+        return None
     return {"availability": slo.availability, "seconds": slo.latency_seconds, "objective": slo.latency_objective}
 
 

@@ -12,6 +12,7 @@ from registry.domain.errors import JournalDamaged, NotFound
 from registry.domain.journal import Entry, Kind
 from registry.domain.judge import StartMixture, parse_evidence
 from registry.domain.plan import parse_plan
+from registry.domain.signals import ERRORS, RATIO, SIGNALS
 from registry.domain.stages import TRANSITIONS, Stage
 from registry.domain.state import Guarding, Request, Rollout, State, VersionState
 from registry.domain.version import Model, Version
@@ -126,7 +127,9 @@ def _stepped(state: State, entry: Entry) -> State:
     rollout, step = _running(state), entry.data["step"]
     if not 0 <= step < len(rollout.plan.steps):
         raise JournalDamaged(f"step {step} of a rollout with {len(rollout.plan.steps)} steps")
-    evidence = rollout.evidence if step == rollout.step else rollout.evidence.next_step()
+    evidence = rollout.evidence
+    if step != rollout.step:
+        evidence = MappingProxyType({name: found.next_step() for name, found in evidence.items()})
     stepped = replace(rollout, step=step, stepped=entry.time, withheld=False, evidence=evidence, verdict=None)
     return replace(state, rollout=stepped)
 
@@ -136,9 +139,10 @@ def _withheld(state: State, entry: Entry) -> State:  # noqa: ARG001 - all folds 
 
 
 def _evidence(state: State, entry: Entry) -> State:
-    """errors: `Evidence.document` in a rollout; guard: {windows, logs, good, bad} in a rollback window."""
-    if "errors" in entry.data:
-        return replace(state, rollout=replace(_running(state), evidence=parse_evidence(entry.data["errors"])))
+    """per signal `Evidence.document` in a rollout; guard: {windows, logs, good, bad} in a rollback window."""
+    if ERRORS in entry.data:
+        found = {name: parse_evidence(entry.data[name]) for name in (*SIGNALS, RATIO) if name in entry.data}
+        return replace(state, rollout=replace(_running(state), evidence=MappingProxyType(found)))
     if state.guarding is None:
         raise JournalDamaged("no rollback window is open")
     seen = entry.data["guard"]

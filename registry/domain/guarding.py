@@ -5,6 +5,7 @@ from dataclasses import replace
 from registry.domain.journal import Draft, Kind
 from registry.domain.judge import guard
 from registry.domain.rollout import absolute_fault, last_counters, settled, verdict_draft
+from registry.domain.signals import ERRORS
 from registry.domain.state import Guarding
 from registry.domain.turn import CONTROLLER, EVIDENCE_EVERY, Decision, Memory, Turn
 from registry.domain.verdict import Outcome, Verdict, judge_guard
@@ -48,10 +49,10 @@ def _can_go_back(turn: Turn, guarding: Guarding) -> bool:
 
 
 def _judge(turn: Turn, guarding: Guarding, memory: Memory) -> Decision:
-    reading = read(memory.segment, turn.observation.counters, (guarding.version,))
+    reading = read(memory.segment, turn.observation.counters, (guarding.version,), slow_after=guarding.plan.slow_after)
     memory = replace(memory, segment=reading.segment)
     if reading.window is not None:
-        exposure, bad = reading.window[guarding.version]
+        exposure, bad = reading.window[guarding.version][ERRORS]
         mixture = guard(memory.mixture, exposure=exposure, bad=bad, floor=guarding.plan.floor)
         memory = replace(memory, mixture=mixture, good=memory.good + exposure - bad, bad=memory.bad + bad)
     verdict = judge_guard(memory.mixture, guarding.plan, good=memory.good, bad=memory.bad, problem=reading.problem)

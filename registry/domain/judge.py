@@ -164,6 +164,26 @@ def _good_log(floor: float) -> float:
     return math.log((1 - floor / 4) / (1 - floor))
 
 
+CONCENTRATION = 100.0
+"""How narrowly `split_log_e` spreads its alternatives around the route's share: as after so many requests."""
+
+
+def split_log_e(window: Window, share: float) -> float:
+    """log e-value against "each request fell on the canary with probability `share`", 0 < share < 1.
+
+    The alternatives are mixed by a Beta distribution around the route's share (the two-sided multinomial e-process of
+    Lindon & Malek). It depends on the counts alone, so that those of one step are tested as one.
+    """
+    canary, stable = window.canary_exposure, window.stable_exposure
+    first, second = CONCENTRATION * share, CONCENTRATION * (1 - share)
+    mixed = _log_beta(first + canary, second + stable) - _log_beta(first, second)
+    return mixed - canary * math.log(share) - stable * math.log(1 - share)
+
+
+def _log_beta(first: float, second: float) -> float:
+    return math.lgamma(first) + math.lgamma(second) - math.lgamma(first + second)
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What the judge knows of one signal: E and counts of the whole rollout, A and counts since the step began."""
@@ -173,11 +193,13 @@ class Evidence:
     step: Window = EMPTY
     total: Window = EMPTY
 
-    def add(self, window: Window, *, margin: float, floor: float) -> "Evidence":
-        """The evidence after `window`."""
+    def add(
+        self, window: Window, *, margin: float, floor: float, rolls_back: bool = True, blocks: bool = True
+    ) -> "Evidence":
+        """The evidence after `window`; E and A each grow only by windows that may do what they are for."""
         return Evidence(
-            harm=harm(self.harm, window),
-            clearance=self.clearance.add(window, margin=margin, floor=floor),
+            harm=harm(self.harm, window) if rolls_back else self.harm,
+            clearance=self.clearance.add(window, margin=margin, floor=floor) if blocks else self.clearance,
             step=self.step + window,
             total=self.total + window,
         )
@@ -191,9 +213,12 @@ class Evidence:
         return {
             "harm": {"windows": self.harm.windows, "logs": list(self.harm.logs)},
             "clearance": {"log_p": self.clearance.log_p, "log_f": self.clearance.log_f},
-            "step": _window_document(self.step),
-            "total": _window_document(self.total),
+            "step": window_document(self.step),
+            "total": window_document(self.total),
         }
+
+
+NOTHING = Evidence()
 
 
 def parse_evidence(document: Mapping[str, Any]) -> Evidence:
@@ -206,7 +231,8 @@ def parse_evidence(document: Mapping[str, Any]) -> Evidence:
     )
 
 
-def _window_document(window: Window) -> dict[str, int]:
+def window_document(window: Window) -> dict[str, int]:
+    """For the journal."""
     return {
         "canary_exposure": window.canary_exposure,
         "canary_bad": window.canary_bad,

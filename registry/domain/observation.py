@@ -16,8 +16,9 @@ class ObservedRevision:
     """One revision as the substrate runs it.
 
     ready: answers readiness for its model. digest: what it says it serves (None: not asked or no answer).
-    restarts: how often it was started again since this revision was first started.
-    unready_since: since when it has had no ready endpoint, None while ready.
+    restarts: how often it was started again since this revision was first started. pods: how many it has ready.
+    unready_since: since when it has had no ready endpoint, None while ready. out_of_memory: one of its pods was ended
+    for the memory it took, where the substrate tells.
     """
 
     version: Version
@@ -25,6 +26,8 @@ class ObservedRevision:
     digest: str | None
     restarts: int
     unready_since: datetime | None = None
+    pods: int = 1
+    out_of_memory: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,26 +43,16 @@ class ObservedRoute:
 
 
 @dataclass(frozen=True)
-class LiveCounts:
-    """Cumulative counts of live traffic that only people read. latency: answers at or below each edge, ascending.
-
-    confidence: sum of the top probabilities of so many images.
-    """
-
-    latency: tuple[tuple[float, int], ...]
-    confidence: float
-    images: int
-
-
-@dataclass(frozen=True)
 class Counters:
     """Cumulative counts of live traffic at one revision, per source.
 
     good: answers that are neither 4xx nor a server error (one per request, whatever number of images).
     refused: 4xx answers. predictor_errors: server errors the predictor counted (internal, deadline, model_not_ready,
     overloaded). proxy_errors: 5xx, resets and timeouts the proxy saw for this revision; None where no proxy is asked.
-    first_answer: time of the revision's first live answer, None before. incarnation: changes when a process behind the
-    counters was replaced, so that a counter reset can never look like a decrease. live: for display, no evidence.
+    incarnation: changes when a process behind the counters was replaced, so that a counter reset can never look like a
+    decrease. within: good answers per edge of LATENCY_EDGES that took no longer. images: classified in good answers;
+    low_confidence: those of them below the version's own limit. confidence: sum of their top probabilities, shown to
+    people and judged by nobody, None where it is not told.
     """
 
     good: int
@@ -67,8 +60,10 @@ class Counters:
     predictor_errors: int
     proxy_errors: int | None
     incarnation: str
-    first_answer: datetime | None = None
-    live: LiveCounts | None = field(default=None, compare=False)
+    within: tuple[int, ...]
+    images: int
+    low_confidence: int
+    confidence: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

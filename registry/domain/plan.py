@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from registry.domain.signals import ERRORS, LATENCY_EDGES
+
 
 @dataclass(frozen=True)
 class StepPlan:
@@ -17,15 +19,17 @@ class StepPlan:
 class Plan:
     """The numbers of the policy that a rollout keeps from its first entry on. Seconds and fractions.
 
-    signals: how many signals may roll back (m). margins: (up to this weight, rate ratio), ascending.
+    margins: (up to this weight, rate ratio), ascending. floors: per judged signal the rate below which nothing is
+    unacceptable. signals: how many of them may roll back (m). slow_after: an answer is slow beyond it, a bucket edge.
     """
 
     steps: tuple[StepPlan, ...]
     margins: tuple[tuple[int, float], ...]
     alpha: float
     beta: float
-    floor: float
+    floors: Mapping[str, float]
     signals: int
+    slow_after: float
     warmup: float
     deadline: float
     rollback_window: float
@@ -34,6 +38,16 @@ class Plan:
     def margin(self, weight: int) -> float:
         """The rate ratio that is unacceptable at a step of this weight."""
         return ratio_at(weight, self.margins)
+
+    @property
+    def floor(self) -> float:
+        """The floor of errors, which the guard watches too."""
+        return self.floors[ERRORS]
+
+    @property
+    def split_bound(self) -> float:
+        """The e-value at which requests do not follow the route: at most α of all rollouts meet it by chance."""
+        return max(len(self.steps), 1) / self.alpha
 
     @property
     def rollback_bound(self) -> float:
@@ -51,8 +65,9 @@ class Plan:
             "margins": [{"upTo": up_to, "ratio": ratio} for up_to, ratio in self.margins],
             "alpha": self.alpha,
             "beta": self.beta,
-            "floor": self.floor,
+            "floors": dict(self.floors),
             "signals": self.signals,
+            "slowAfter": self.slow_after,
             "warmup": self.warmup,
             "deadline": self.deadline,
             "rollbackWindow": self.rollback_window,
@@ -67,8 +82,10 @@ def parse_plan(document: Mapping[str, Any]) -> Plan:
         margins=tuple((margin["upTo"], margin["ratio"]) for margin in document["margins"]),
         alpha=document["alpha"],
         beta=document["beta"],
-        floor=document["floor"],
+        # The first plans named one floor, as errors were all that was judged.
+        floors=document["floors"] if "floors" in document else {ERRORS: document["floor"]},
         signals=document["signals"],
+        slow_after=document.get("slowAfter", LATENCY_EDGES[-1]),
         warmup=document["warmup"],
         deadline=document["deadline"],
         rollback_window=document["rollbackWindow"],

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from registry.domain.card import Slo
 from registry.domain.documents import sha256
 from registry.domain.errors import InvalidDocument
 from registry.domain.options import LONGEST, Options
@@ -108,6 +109,15 @@ class SloPolicy:
     availability: float | None = None
     latency_seconds: float | None = None
     latency_objective: float | None = None
+
+    def complete(self) -> Slo:
+        """With the defaults where nothing is said."""
+        default = Slo()
+        return Slo(
+            availability=default.availability if self.availability is None else self.availability,
+            latency_seconds=self.latency_seconds or default.latency_seconds,
+            latency_objective=self.latency_objective or default.latency_objective,
+        )
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,18 @@
 from dataclasses import asdict
 from typing import Any
 
+from registry.domain.card import Slo
 from registry.domain.checklist import CheckResult, examine, passes
 from registry.domain.errors import NotFound
 from registry.domain.guarding import close, go_back
 from registry.domain.journal import Draft, Kind
 from registry.domain.plan import Plan, StepPlan
 from registry.domain.policy import Policy
+from registry.domain.signals import ERRORS, LATENCY, LOW_CONFIDENCE, REFUSED, RESTARTS, SIGNALS, edge_of
 from registry.domain.stages import TRANSITIONS, Stage
 from registry.domain.state import Request, State
 from registry.domain.turn import CONTROLLER, Memory, Turn
 from registry.domain.version import Version
-
-SIGNALS = 1
-"""Signals that may roll back: errors."""
 
 
 def answer(turn: Turn, request: Request) -> tuple[Draft, ...]:
@@ -85,7 +84,7 @@ def _promote(turn: Turn, request: Request) -> tuple[Draft, ...]:
         return (Draft(Kind.STAGED, request.by, {"version": version, "request": request.id, "checks": passed}),)
     staged = Draft(Kind.STAGED, request.by, {"version": version, "promotion": request.id, "checks": passed})
     drafts = () if turn.state.version(version).stage is Stage.STAGING else (staged,)
-    return (*_window_closed(turn), *drafts, _started(turn, request, version, plan_of(turn.policy), passed))
+    return (*_window_closed(turn), *drafts, _started(turn, request, version, _plan(turn, version), passed))
 
 
 def _window_closed(turn: Turn) -> tuple[Draft, ...]:
@@ -139,16 +138,30 @@ def _refused(request: Request, reason: str, results: tuple[CheckResult, ...] = (
     return Draft(Kind.REFUSED, CONTROLLER, data)
 
 
-def plan_of(policy: Policy, *, steps: tuple[StepPlan, ...] | None = None) -> Plan:
-    """The numbers of `policy` that a rollout keeps; `steps` replaces the policy's."""
-    rollout = policy.rollout
+def _plan(turn: Turn, version: Version) -> Plan:
+    card = turn.candidates[version].card
+    return plan_of(turn.policy, slo=card.slo if card is not None else None)
+
+
+def plan_of(policy: Policy, *, slo: Slo | None = None, steps: tuple[StepPlan, ...] | None = None) -> Plan:
+    """The numbers of `policy` that a rollout keeps. slo: the card's; `steps` replaces the policy's."""
+    rollout, floors, slo = policy.rollout, policy.rollout.floors, slo or policy.slo.complete()
+    # Between .1 % and one half: an objective of 1 or 0 would leave the floor without a meaning.
+    latency = min(max(2 * (1 - slo.latency_objective), 0.001), 0.5) if floors.latency is None else floors.latency
     return Plan(
         steps=tuple(StepPlan(step.weight, step.soak) for step in rollout.steps) if steps is None else steps,
         margins=tuple((margin.up_to, margin.ratio) for margin in rollout.margins),
         alpha=rollout.alpha,
         beta=rollout.beta,
-        floor=rollout.floors.errors,
-        signals=SIGNALS,
+        floors={
+            ERRORS: floors.errors,
+            LATENCY: latency,
+            REFUSED: floors.refused,
+            LOW_CONFIDENCE: floors.low_confidence,
+            RESTARTS: 0.0,  # it blocks nothing
+        },
+        signals=sum(signal.rolls_back for signal in SIGNALS.values()),
+        slow_after=edge_of(slo.latency_seconds),
         warmup=rollout.warmup,
         deadline=rollout.deadline,
         rollback_window=rollout.rollback_window,

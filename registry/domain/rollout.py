@@ -4,18 +4,21 @@ Pure: the state the journal tells, what was seen, and the time go in; drafts and
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from registry.domain.journal import Draft, Kind
-from registry.domain.judge import Window
+from registry.domain.judge import NOTHING
 from registry.domain.observation import Observation, ObservedRevision
+from registry.domain.signals import ERRORS
+from registry.domain.standing import Standing
 from registry.domain.state import Rollout, State, release
 from registry.domain.turn import CONTROLLER, EVIDENCE_EVERY, SETTLING, Decision, Memory, Turn
 from registry.domain.verdict import Outcome, Verdict, judge_step
 from registry.domain.version import Version
-from registry.domain.windows import read
+from registry.domain.weighing import blocking, count_restarts, weigh
+from registry.domain.windows import answering, read
 
 CRASH_LOOP = 5
 """So many restarts of a canary within one rollout are a crash loop."""
@@ -27,6 +30,8 @@ NO_ENDPOINT = timedelta(seconds=60)
 def advance(turn: Turn, rollout: Rollout) -> Decision:
     """The next entries of a rollout in progress."""
     memory = _memory(turn, rollout)
+    uptime, evidence = count_restarts(turn, rollout, memory)
+    memory = replace(memory, uptime=uptime, evidence=evidence)
     canary = turn.observation.revisions.get(rollout.version)
     fault = absolute_fault(turn, rollout.version, canary, waiting=rollout.step < 0)
     if fault is not None:
@@ -49,13 +54,15 @@ def _memory(turn: Turn, rollout: Rollout) -> Memory:
     if turn.memory.subject == subject:
         return turn.memory
     before = turn.memory
-    if before.subject[:3] == subject[:3]:
-        return replace(before, subject=subject, segment=None)
-    return Memory(subject, evidence=rollout.evidence, recorded=turn.now, last_turn=before.last_turn)
+    if before.subject[:2] != subject[:2]:
+        return Memory(subject, evidence=rollout.evidence, recorded=turn.now, last_turn=before.last_turn)
+    if before.subject[:3] != subject[:3]:
+        before = replace(before, evidence=rollout.evidence, recorded=turn.now)
+    return replace(before, subject=subject, segment=None)
 
 
 def absolute_fault(turn: Turn, version: Version, revision: ObservedRevision | None, *, waiting: bool) -> str | None:
-    """A fault that ends it at once, outside of α: wrong digest, crash loop, no ready endpoint for 60 s."""
+    """A fault that ends it at once, outside of α: wrong digest, crash loop, memory, no ready endpoint for 60 s."""
     if revision is None:
         return None
     wanted = turn.state.version(version).digest
@@ -63,6 +70,8 @@ def absolute_fault(turn: Turn, version: Version, revision: ObservedRevision | No
         return f"serves digest {revision.digest[:12]}, recorded is {wanted[:12]}"
     if not revision.ready and revision.restarts >= CRASH_LOOP:
         return f"crash loop: {revision.restarts} restarts"
+    if revision.out_of_memory:
+        return "ended for the memory it took"
     unready = revision.unready_since
     if not waiting and not turn.jumped and unready is not None and turn.now - unready > NO_ENDPOINT:
         return f"no ready endpoint for {(turn.now - unready).total_seconds():.0f} s"
@@ -80,25 +89,18 @@ def _go_on(rollout: Rollout) -> Draft:
 def _judge(turn: Turn, rollout: Rollout, memory: Memory, *, problem: str | None) -> Decision:
     if rollout.base is None:
         raise ValueError(f"rollout of {rollout.version} has steps and nothing to compare with")
-    step = rollout.plan.steps[rollout.step]
+    step, plan, base = rollout.plan.steps[rollout.step], rollout.plan, rollout.base
     if not settled(turn.state, turn.observation, turn.now) or turn.jumped:
         return Decision((), replace(memory, segment=None))
-    reading = read(memory.segment, turn.observation.counters, (rollout.version, rollout.base))
-    evidence = memory.evidence
+    counters = turn.observation.counters
+    reading = read(memory.segment, counters, (rollout.version, base), slow_after=plan.slow_after)
+    memory = replace(memory, segment=reading.segment, answering=answering(memory.answering, counters, turn.now))
     if reading.window is not None:
-        canary, stable = reading.window[rollout.version], reading.window[rollout.base]
-        window = Window(canary.exposure, canary.bad, stable.exposure, stable.bad)
-        margin = rollout.plan.margin(step.weight)
-        evidence = evidence.add(window, margin=margin, floor=rollout.plan.floor)
-    memory = replace(memory, segment=reading.segment, evidence=evidence)
-    soaked = rollout.stepped is not None and (turn.now - rollout.stepped).total_seconds() >= step.soak
-    verdict = judge_step(
-        evidence,
-        rollout.plan,
-        weight=step.weight,
-        soaked=soaked and reading.window is not None,
-        problem=problem or reading.problem,
-    )
+        memory = replace(memory, evidence=weigh(turn, rollout, base, memory, reading.window))
+    seconds = (turn.now - rollout.stepped).total_seconds() if rollout.stepped is not None else 0.0
+    standing = Standing(memory.evidence, plan, step.weight, seconds, blocking(turn, rollout, base))
+    soaked = seconds >= step.soak and reading.window is not None
+    verdict = judge_step(standing, soaked=soaked, problem=problem or reading.problem)
     return _conclude(turn, rollout, memory, verdict)
 
 
@@ -118,7 +120,8 @@ def _conclude(turn: Turn, rollout: Rollout, memory: Memory, verdict: Verdict) ->
     due = memory.recorded is None or turn.now - memory.recorded >= EVIDENCE_EVERY
     drafts = []
     if ends or news or due:
-        data = {"step": rollout.step, "errors": memory.evidence.document()}
+        found = {ERRORS: NOTHING, **memory.evidence}
+        data = {"step": rollout.step, **{name: evidence.document() for name, evidence in found.items()}}
         drafts.append(Draft(Kind.EVIDENCE, CONTROLLER, {**data, "counters": last_counters(memory)}))
         memory = replace(memory, recorded=turn.now)
     if ends or news:
@@ -136,10 +139,7 @@ def last_counters(memory: Memory) -> dict[str, dict[str, Any]]:
     """The reading that the last window ended with, for whoever audits the evidence."""
     if memory.segment is None:
         return {}
-    names = ("good", "refused", "predictor_errors", "proxy_errors")
-    return {
-        version: {name: getattr(counters, name) for name in names} for version, counters in memory.segment.last.items()
-    }
+    return {version: asdict(counters) for version, counters in memory.segment.last.items()}
 
 
 def verdict_draft(verdict: Verdict, *, version: Version, closed: bool = False) -> Draft:

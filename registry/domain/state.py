@@ -45,7 +45,7 @@ class Rollout:
     """A promotion to production in progress. base: what production is compared with, None for the first one.
 
     step: index into plan.steps, -1 until the canary is ready. withheld: the canary has weight 0 for lack of endpoints.
-    verdict: kind and reason of the last recorded verdict.
+    evidence: per signal. verdict: kind and reason of the last recorded verdict.
     """
 
     request: str
@@ -57,7 +57,7 @@ class Rollout:
     step: int = -1
     stepped: datetime | None = None
     withheld: bool = False
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: Mapping[str, Evidence] = field(default_factory=lambda: MappingProxyType({}))
     verdict: tuple[str, str] | None = None
 
     @property

@@ -1,11 +1,10 @@
 """What live traffic at a revision looks like to people: requests, errors, p95 and confidence. No judge reads this."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from registry.domain.observation import Counters, LiveCounts
+from registry.domain.observation import Counters
+from registry.domain.signals import LATENCY_EDGES
 
 SPAN = timedelta(seconds=60)
 """Of so long the recent numbers are."""
@@ -54,8 +53,8 @@ class Readings:
             seconds=(ended - began).total_seconds(),
             recent=max(answers + refused, 0),
             errors=max(errors, 0) / answers if answers else None,
-            p95=_quantile(0.95, first.live, last.live),
-            confidence=_mean(first.live, last.live),
+            p95=_quantile(0.95, first, last),
+            confidence=_mean(first, last),
         )
 
 
@@ -63,26 +62,19 @@ def _errors(counters: Counters) -> int:
     return max(counters.predictor_errors, counters.proxy_errors or 0)
 
 
-def _mean(first: LiveCounts | None, last: LiveCounts | None) -> float | None:
-    if first is None or last is None or last.images <= first.images:
+def _mean(first: Counters, last: Counters) -> float | None:
+    if first.confidence is None or last.confidence is None or last.images <= first.images:
         return None
     return (last.confidence - first.confidence) / (last.images - first.images)
 
 
-def _quantile(share: float, first: LiveCounts | None, last: LiveCounts | None) -> float | None:
-    """As Prometheus' histogram_quantile: linear inside a bucket, the last finite edge for what lies beyond it."""
-    if first is None or last is None or not last.latency:
-        return None
-    before = dict(first.latency)
-    buckets = [(edge, count - before.get(edge, 0)) for edge, count in last.latency]
-    wanted = share * buckets[-1][1]
-    return _interpolated(buckets, wanted) if wanted > 0 else None
-
-
-def _interpolated(buckets: Sequence[tuple[float, int]], wanted: float) -> float:
+def _quantile(share: float, first: Counters, last: Counters) -> float | None:
+    """As Prometheus' histogram_quantile: linear inside a bucket, the last edge for what lies beyond it."""
+    counts = [after - before for before, after in zip(first.within, last.within, strict=True)]
+    wanted = share * (last.good - first.good)
     low, below = 0.0, 0
-    for edge, count in buckets:
-        if count >= wanted:
-            return low if math.isinf(edge) else low + (edge - low) * (wanted - below) / (count - below)
+    for edge, count in zip(LATENCY_EDGES, counts, strict=True):
+        if 0 < wanted <= count:
+            return low + (edge - low) * (wanted - below) / (count - below)
         low, below = edge, count
-    return low
+    return low if wanted > 0 else None

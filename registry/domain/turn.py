@@ -12,7 +12,7 @@ from registry.domain.policy import Policy
 from registry.domain.state import State
 from registry.domain.verdict import Verdict
 from registry.domain.version import Version
-from registry.domain.windows import Segment
+from registry.domain.windows import Answering, Segment, Uptime
 
 CONTROLLER = "controller"
 """The actor of entries nobody asked for."""
@@ -32,11 +32,14 @@ class Memory:
     """What the controller keeps between turns and may lose: a restart drops the unfinished window, nothing else.
 
     subject: the rollout or rollback window it belongs to; another subject begins anew from what the journal has.
+    evidence: per signal. answering: since when revisions answer. uptime: what restarts are counted from.
     """
 
     subject: tuple[str, ...] = ()
     segment: Segment | None = None
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    answering: Mapping[Version, Answering] = field(default_factory=dict)
+    uptime: Uptime | None = None
     mixture: StartMixture = field(default_factory=StartMixture)
     good: int = 0
     bad: int = 0

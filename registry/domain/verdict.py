@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from registry.domain.judge import Evidence, StartMixture
+from registry.domain.judge import StartMixture, Window
 from registry.domain.plan import Plan
+from registry.domain.signals import ERRORS, SIGNALS
+from registry.domain.standing import Standing, number
 
 
 class Outcome(StrEnum):
@@ -34,40 +36,50 @@ class Verdict:
         return (self.outcome.value, self.reason)
 
 
-def judge_step(evidence: Evidence, plan: Plan, *, weight: int, soaked: bool, problem: str | None) -> Verdict:
-    """The verdict on a canary at a step. Rollback wins; a problem holds; nothing advances before its soak."""
-    bound = plan.advance_bound
-    needed = evidence.clearance.clean_answers_needed(bound=bound, floor=plan.floor)
-    numbers = {
-        "signal": "errors",
-        "weight": weight,
-        "canary": {"answers": evidence.step.canary_exposure, "errors": evidence.step.canary_bad},
-        "stable": {"answers": evidence.step.stable_exposure, "errors": evidence.step.stable_bad},
-        "rollout": {"answers": evidence.total.canary_exposure, "errors": evidence.total.canary_bad},
-        "e": _number(evidence.harm.log_e),
-        "rollbackAt": plan.rollback_bound,
-        "a": _number(evidence.clearance.log_a),
-        "advanceAt": bound,
-        "margin": plan.margin(weight),
-        "floor": plan.floor,
-        "cleanAnswersNeeded": needed,
-    }
-    counts = (
-        f"canary {_share(evidence.step.canary_bad, evidence.step.canary_exposure)}, "
-        f"stable {_share(evidence.step.stable_bad, evidence.step.stable_exposure)}"
-    )
-    harmful = f"E {numbers['e']:.3g} of {plan.rollback_bound:g}"
-    cleared = f"A {numbers['a']:.3g} of {bound:g}"
-    if evidence.harm.log_e >= math.log(plan.rollback_bound):
-        return Verdict(Outcome.ROLLBACK, "errors above the stable's", f"{harmful}: {counts}", numbers)
+def judge_step(standing: Standing, *, soaked: bool, problem: str | None) -> Verdict:
+    """The verdict on a canary at a step; its message names the signal that decided or is missing.
+
+    Rollback wins. A problem holds, and requests that do not follow the route are one. Nothing advances before its soak,
+    nor without evidence of health on every blocking signal.
+    """
+    numbers, plan, name = standing.numbers, standing.plan, standing.decides
+    if standing.harmful:
+        message = f"E {numbers['e']:.3g} of {plan.rollback_bound:g}: {_compared(name, standing.of(name).total)}"
+        return Verdict(Outcome.ROLLBACK, f"{SIGNALS[name].bad} above the stable's", message, numbers)
     if problem is not None:
         return Verdict(Outcome.ERROR, "evidence could not be read", problem, numbers)
+    if standing.split_wrong:
+        return Verdict(Outcome.ERROR, "requests do not follow the route", _split(numbers["split"]), numbers)
+    counts = _compared(name, standing.of(name).step)
+    evidence = f"A {number(standing.of(name).clearance.log_a):.3g} of {plan.advance_bound:g} on {name}"
+    if not standing.cleared:
+        message = f"{evidence}, {standing.needed(name)} clean canary {SIGNALS[name].exposed} more{_when(standing)}"
+        return Verdict(Outcome.HOLD, "too little evidence" if soaked else "soaking", f"{message}: {counts}", numbers)
     if not soaked:
-        return Verdict(Outcome.HOLD, "soaking", f"{cleared}: {counts}", numbers)
-    if evidence.clearance.log_a >= math.log(bound):
-        return Verdict(Outcome.PROMOTE, "errors acceptable", f"{cleared}: {counts}", numbers)
-    message = f"{cleared}, {needed} clean canary answers more: {counts}"
-    return Verdict(Outcome.HOLD, "too little evidence", message, numbers)
+        return Verdict(Outcome.HOLD, "soaking", f"{evidence}: {counts}", numbers)
+    return Verdict(Outcome.PROMOTE, "every signal acceptable", f"{evidence}, the least: {counts}", numbers)
+
+
+def _when(standing: Standing) -> str:
+    """How many requests and how long that takes."""
+    forecast = standing.forecast
+    if forecast is None:
+        return ", none seen at this step yet"
+    far = forecast.seconds >= 120
+    duration = f"{forecast.seconds / 60:.0f} min" if far else f"{forecast.seconds:.0f} s"
+    return f" (about {forecast.requests} requests, {duration} at the present rate)"
+
+
+def _split(split: Mapping[str, Any]) -> str:
+    return (
+        f"{split['canaryShare']:.2%} of {split['requests']} requests reached the canary, wanted {split['routed']:.0%} "
+        f"(E {split['e']:.3g} of {split['failsAt']:g}); look for what sends past the route"
+    )
+
+
+def _compared(name: str, window: Window) -> str:
+    canary = _share(name, window.canary_bad, window.canary_exposure)
+    return f"canary {canary}, stable {_share(name, window.stable_bad, window.stable_exposure)}"
 
 
 def judge_guard(mixture: StartMixture, plan: Plan, *, good: int, bad: int, problem: str | None) -> Verdict:
@@ -76,11 +88,11 @@ def judge_guard(mixture: StartMixture, plan: Plan, *, good: int, bad: int, probl
         "signal": "errors",
         "answers": good + bad,
         "errors": bad,
-        "e": _number(mixture.log_e),
+        "e": number(mixture.log_e),
         "rollbackAt": plan.rollback_bound,
         "floor": plan.floor,
     }
-    message = f"E {numbers['e']:.3g} of {plan.rollback_bound:g}: {_share(bad, good + bad)}"
+    message = f"E {numbers['e']:.3g} of {plan.rollback_bound:g}: {_share(ERRORS, bad, good + bad)}"
     if mixture.log_e >= math.log(plan.rollback_bound):
         return Verdict(Outcome.ROLLBACK, f"errors above {plan.floor:.2%}", message, numbers)
     if problem is not None:
@@ -88,10 +100,7 @@ def judge_guard(mixture: StartMixture, plan: Plan, *, good: int, bad: int, probl
     return Verdict(Outcome.HOLD, "guarding", message, numbers)
 
 
-def _share(bad: int, exposure: int) -> str:
-    return f"{bad} errors in {exposure} answers" + (f" ({bad / exposure:.2%})" if exposure else "")
-
-
-def _number(log: float) -> float:
-    """exp(log), capped so that it stays a JSON number."""
-    return float(f"{math.exp(min(log, 700)):.6g}")
+def _share(name: str, bad: int, exposure: int) -> str:
+    signal = SIGNALS[name]
+    rate = f" ({bad / exposure:.2%})" if exposure and signal.unit == 1 else ""
+    return f"{bad} {signal.bad} in {exposure / signal.unit:.0f} {signal.exposed}{rate}"

@@ -1,5 +1,4 @@
 import json
-import math
 import socket
 import threading
 from dataclasses import replace
@@ -12,13 +11,16 @@ from hypothesis import strategies as st
 
 from predictor.errors import REASONS
 from predictor.errors import SERVER_REASONS as PREDICTORS_REASONS
-from predictor.metrics import ERRORS, LATENCY
+from predictor.metrics import CONFIDENCE, ERRORS, LATENCY, LOW_CONFIDENCE
+from predictor.tally import LATENCY_EDGES as PREDICTORS_EDGES
 from registry.adapters.monitoring import SERVER_REASONS, Target, parse_envoy, parse_predictor, scrape
 from registry.domain.errors import InvalidDocument
-from registry.domain.observation import Counters, LiveCounts
+from registry.domain.observation import Counters
+from registry.domain.signals import LATENCY_EDGES
 from registry.domain.version import DEFAULT_MODEL, Version
 
 THREE, FOUR = Version("3"), Version("4")
+EDGES = (*PREDICTORS_EDGES, "+Inf")
 
 
 def predictor_text(version=THREE, *, good=123, **errors):
@@ -30,7 +32,10 @@ def predictor_text(version=THREE, *, good=123, **errors):
             "# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.\n",
             "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1.76392e+09\n",
             'python_info{version="3.11"} 1.0\n# TYPE ml_geometry_prediction_latency_seconds histogram\n',
-            *(f'{LATENCY}_bucket{{le="{edge}",{own}}} {good}.0\n' for edge in (0.005, "+Inf")),
+            *(f'{LATENCY}_bucket{{le="{edge}",{own}}} {good - 9 + place}.0\n' for place, edge in enumerate(EDGES)),
+            *(f'{LATENCY}_bucket{{le="{edge}",{pinned}}} 999.0\n' for edge in EDGES),
+            f"{CONFIDENCE}_count{{{own}}} 200.0\n{CONFIDENCE}_count{{{pinned}}} 999.0\n",
+            f"{LOW_CONFIDENCE}{{{own}}} 17.0\n{LOW_CONFIDENCE}{{{pinned}}} 999.0\n",
             f"{LATENCY}_count{{{own}}} {good}.0\n{LATENCY}_count{{{pinned}}} 999.0\n",
             *(f'{ERRORS}{{{own},reason="{reason}"}} {errors.get(reason, 0)}.0\n' for reason in REASONS),
             *(f'{ERRORS}{{{pinned},reason="{reason}"}} 99.0\n' for reason in REASONS),
@@ -52,24 +57,31 @@ def envoy_text(**clusters):
 
 
 TEXT = predictor_text(internal=1, deadline=2, model_not_ready=3, overloaded=4, bad_image=5, too_large=6)
-COUNTERS = Counters(good=123, refused=11, predictor_errors=10, proxy_errors=None, incarnation="1.76392e+09")
+COUNTERS = Counters(
+    good=123,
+    refused=11,
+    predictor_errors=10,
+    proxy_errors=None,
+    incarnation="1.76392e+09",
+    within=tuple(range(114, 123)),
+    images=200,
+    low_confidence=17,
+)
 ENVOY = envoy_text(live_shapes_v3=(7, 0, 0, 0), live_shapes_v3_grpc=(2, 0, 0, 0), live_shapes_v4=(0, 0, 0, 0))
 STARTED = "2026-03-01T09:30:00.125Z"
 
 
 def test_the_predictor_counts_what_the_adapter_reads():
     assert frozenset(PREDICTORS_REASONS) == SERVER_REASONS
+    assert PREDICTORS_EDGES == LATENCY_EDGES
     assert parse_predictor(TEXT, DEFAULT_MODEL, THREE) == COUNTERS
 
 
-def test_people_see_latency_and_confidence_of_live_traffic():
-    own = 'model="shapes",traffic="live",version="3"'
-    histogram = (
-        f"ml_geometry_prediction_confidence_sum{{{own}}} 110.5\nml_geometry_prediction_confidence_count{{{own}}} 123\n"
-    )
-    live = LiveCounts(((0.005, 123), (math.inf, 123)), 110.5, 123)
-    assert parse_predictor(TEXT + histogram, DEFAULT_MODEL, THREE).live == live
-    assert parse_predictor(TEXT, DEFAULT_MODEL, THREE).live is None
+@pytest.mark.parametrize(("told", "shown"), [("110.5", 110.5), ("NaN", None), ("+Inf", None), ("much", None)])
+def test_confidence_is_shown_to_people_and_is_no_evidence(told, shown):
+    line = f'{CONFIDENCE}_sum{{model="shapes",traffic="live",version="3"}} {told}\n'
+    found = parse_predictor(TEXT + line, DEFAULT_MODEL, THREE)
+    assert (found, found.confidence) == (COUNTERS, shown)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +98,10 @@ def test_people_see_latency_and_confidence_of_live_traffic():
         TEXT.replace('reason="deadline"', 'reason="bad_luck"'),
         TEXT.replace("process_start", "process_end"),
         TEXT.replace(f"{LATENCY}_count", f"{LATENCY}_counts"),
+        TEXT.replace(f"{CONFIDENCE}_count", f"{CONFIDENCE}_counts"),
+        TEXT.replace(LOW_CONFIDENCE, f"{LOW_CONFIDENCE}s"),
+        TEXT.replace('le="0.25"', 'le="0.2"'),
+        TEXT.replace('le="0.25"', 'le="quarter"'),
         TEXT.replace('",traffic', ",traffic"),
         TEXT + TEXT,
         predictor_text(FOUR),
@@ -215,12 +231,12 @@ def targets(pages):
 
 
 def test_revisions_and_envoy_are_merged_and_grpc_added(pages):
-    pages.served |= {"/3/metrics": TEXT.encode(), "/4/metrics": predictor_text(FOUR, good=7).encode()}
+    pages.served |= {"/3/metrics": TEXT.encode(), "/4/metrics": predictor_text(FOUR, good=77).encode()}
     serve_envoy(pages, ENVOY)
     counters, reasons = scrape(targets(pages), pages.url, timeout=5)
     assert reasons == {}
     assert counters[THREE] == replace(COUNTERS, proxy_errors=9, incarnation=f"1.76392e+09 {STARTED}")
-    assert (counters[FOUR].good, counters[FOUR].proxy_errors) == (7, 0)
+    assert (counters[FOUR].good, counters[FOUR].proxy_errors) == (77, 0)
 
 
 def test_without_a_proxy_its_errors_stay_unknown(pages):

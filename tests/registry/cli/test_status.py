@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from rich.console import Console
 from registry.cli.evidence import BAR, Gauge, evidence
 from registry.cli.live import picture
 from registry.cli.status import document, print_status
-from registry.domain.observation import LiveCounts
 from registry.domain.traffic import Readings
 from registry.store.home import Home
 from registry.store.view import read_view, write_view
@@ -27,17 +27,17 @@ GOLDEN = Path(__file__).with_name("status.json")
 
 
 def seen(place, root):
-    """The document of an installation after a turn with a hundred answers of each version, ten of them slow."""
+    """The document of an installation after a turn with a hundred answers, a tenth of them the canary's."""
     before = place.observation().counters
     traffic(place, 100)
     verdict = place.turn().verdict
-    counted = LiveCounts(((0.01, 90), (0.1, 100), (float("inf"), 100)), 91.0, 100)
-    shown = {}
-    for version, found in place.observation().counters.items():
-        object.__setattr__(before[version], "live", LiveCounts(((0.01, 0), (0.1, 0), (float("inf"), 0)), 0.0, 0))
-        object.__setattr__(found, "live", counted)
-        readings = Readings().add(place.now - timedelta(seconds=1), before[version]).add(place.now, found)
-        shown[version] = readings.traffic()
+    shown = {
+        version: Readings()
+        .add(place.now - timedelta(seconds=1), replace(before[version], confidence=0.0))
+        .add(place.now, replace(found, confidence=0.91 * found.images))
+        .traffic()
+        for version, found in place.observation().counters.items()
+    }
     write_view(Home(root), place.state, place.observation(), verdict, now=place.now, traffic=shown)
     return document(place.state, read_view(Home(root), MODEL))
 
@@ -68,8 +68,8 @@ def test_the_lines_show_steps_evidence_and_what_is_awaited(tmp_path, capsys):
     assert lines[0] == "shapes: production 1, staging 2, rollout of 2"
     assert [" ".join(line.split()) for line in lines[1:4]] == [
         "VERSION STAGE WEIGHT READY RESTARTS REQUESTS RECENT ERRORS P95 CONFIDENCE",
-        "1 production 90 % yes 0 100 100 in 1 s 0.00 % 0.055 s 0.910",
-        "2 staging 10 % yes 0 100 100 in 1 s 0.00 % 0.055 s 0.910",
+        "1 production 90 % yes 0 90 90 in 1 s 0.00 % 0.00475 s 0.910",
+        "2 staging 10 % yes 0 10 10 in 1 s 0.00 % 0.00475 s 0.910",
     ]
     assert "rollout of 2 by ann: [10 %] → 50 % → 100 %" in lines
     assert any(line.startswith("errors          A ") and line.endswith("of 40: goes on") for line in lines)
@@ -82,7 +82,7 @@ def test_the_picture_shows_the_same(tmp_path):
     drawn = console.file.getvalue()
     assert "rollout of 2: 10 % → 50 % → 100 %" in drawn
     assert "hold: soaking; A " in drawn
-    assert "0.055 s" in drawn
+    assert "0.00475 s" in drawn
     assert "awaited: 5" in drawn
 
 

@@ -14,9 +14,11 @@ from registry.domain.decision import decide
 from registry.domain.evaluation import EvaluatedImage, Evaluation
 from registry.domain.fold import fold
 from registry.domain.journal import Draft, Entry, Kind, parse_entry, seal
+from registry.domain.judge import NOTHING, Evidence
 from registry.domain.manifest import Manifest
 from registry.domain.observation import Counters, Observation, ObservedRevision, ObservedRoute
 from registry.domain.policy import Policy, RolloutPolicy, Step
+from registry.domain.signals import ERRORS, LATENCY_EDGES
 from registry.domain.state import State, release
 from registry.domain.turn import Decision, Memory, Turn
 from registry.domain.version import Model, Version
@@ -24,8 +26,8 @@ from registry.domain.version import Model, Version
 MODEL = Model("shapes")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 V1, V2, V3 = Version("1"), Version("2"), Version("3")
-QUICK = Policy(rollout=RolloutPolicy(steps=(Step(10, 5), Step(50, 5)), deadline=3600, rollback_window=300))
-"""Two judged steps of 5 s."""
+QUICK = Policy(rollout=RolloutPolicy(steps=(Step(10, 5), Step(50, 5)), warmup=0, deadline=3600, rollback_window=300))
+"""Two judged steps of 5 s; nothing has to warm up."""
 
 SLOW = replace(QUICK, rollout=replace(QUICK.rollout, steps=(Step(10, 600), Step(50, 600))))
 
@@ -77,14 +79,39 @@ class Running:
     digest: str | None = None
     restarts: int = 0
     unready_since: datetime | None = None
+    pods: int = 1
+    out_of_memory: bool = False
     good: int = 0
     refused: int = 0
     errors: int = 0
     proxy_errors: int | None = 0
     incarnation: str = "a"
+    slow: int = 0
+    low: int = 0
 
     def counters(self) -> Counters:
-        return Counters(self.good, self.refused, self.errors, self.proxy_errors, self.incarnation)
+        """Of one image an answer; a slow one takes longer than every edge."""
+        return Counters(
+            good=self.good,
+            refused=self.refused,
+            predictor_errors=self.errors,
+            proxy_errors=self.proxy_errors,
+            incarnation=self.incarnation,
+            within=(self.good - self.slow,) * len(LATENCY_EDGES),
+            images=self.good,
+            low_confidence=self.low,
+        )
+
+    def observed(self, version: Version) -> ObservedRevision:
+        return ObservedRevision(
+            version=version,
+            ready=self.ready,
+            digest=self.digest,
+            restarts=self.restarts,
+            unready_since=self.unready_since,
+            pods=self.pods,
+            out_of_memory=self.out_of_memory,
+        )
 
 
 @dataclass
@@ -122,18 +149,24 @@ class Installation:
         self.record(Draft(Kind.REQUESTED, "ann", {**data, "reason": "", "requestedBy": "ann"}))
         return f"r{self._asked}"
 
-    def count(self, version: Version, good: int, errors: int = 0) -> None:
-        """Answers of one revision, errors seen by predictor and proxy alike."""
+    def count(
+        self, version: Version, good: int, errors: int = 0, *, slow: int = 0, low: int = 0, refused: int = 0
+    ) -> None:
+        """Answers of one revision, errors seen by predictor and proxy alike; slow and low ones are among the good."""
         running = self.running[version]
         running.good += good
         running.errors += errors
+        running.slow += slow
+        running.low += low
+        running.refused += refused
         running.proxy_errors = None if running.proxy_errors is None else running.proxy_errors + errors
 
+    def evidence(self, name: str = ERRORS) -> Evidence:
+        """What the controller knows of one signal."""
+        return self.memory.evidence.get(name, NOTHING)
+
     def observation(self) -> Observation:
-        revisions = {
-            version: ObservedRevision(version, seen.ready, seen.digest, seen.restarts, seen.unready_since)
-            for version, seen in self.running.items()
-        }
+        revisions = {version: seen.observed(version) for version, seen in self.running.items()}
         counters = {v: seen.counters() for v, seen in self.running.items() if v not in self.unanswered}
         return Observation(revisions, self.route, counters)
 
@@ -223,10 +256,11 @@ def promoted(policy: Policy = QUICK) -> Installation:
     return place
 
 
-def traffic(place: Installation, good: int = 200) -> None:
-    """So many clean answers of every running revision."""
+def traffic(place: Installation, good: int = 400) -> None:
+    """So many clean answers, split as the route says."""
+    weights = place.route.weights if place.route is not None else {}
     for version in place.running:
-        place.count(version, good)
+        place.count(version, good * weights.get(version, 0) // 100)
 
 
 def with_policy(policy: Policy, **changes: object) -> Policy:

@@ -62,7 +62,10 @@ def test_soak_and_answers_are_counted_down():
     verdict = place.turn().verdict
     sentence = said(place, verdict=verdict)
     assert "s of this step pass and" in sentence
-    assert f"{verdict.numbers['cleanAnswersNeeded']:,} clean answers more of version 2 (" in sentence
+    assert (
+        f"{verdict.numbers['signals']['errors']['cleanNeeded']:,} clean answers more of version 2 on errors ("
+        in sentence
+    )
     assert sentence.endswith("at the present rate), then 50 %")
 
 

@@ -48,11 +48,12 @@ def test_one_request_is_answered_in_a_turn_the_oldest_first() -> None:
 def test_what_was_counted_is_kept_in_the_turn_that_refuses_a_request() -> None:
     place = stepping()
     place.turn()
-    before = place.memory.evidence.total.canary_exposure
+    before = place.evidence().total.canary_exposure
+    place.count(V1, 450)
     place.count(V2, 50)
     place.ask("promote", V3, "staging")
     assert kinds(place.turn().drafts) == ["refused"]
-    assert place.memory.evidence.total.canary_exposure == before + 50
+    assert place.evidence().total.canary_exposure == before + 50
 
 
 def test_each_turn_remembers_its_time() -> None:

@@ -261,9 +261,9 @@ def test_a_new_step_keeps_the_evidence_of_harm_only() -> None:
         place.count(V2, 9, errors=1)
         place.turn()
     assert place.state.rollout is not None
-    before = place.state.rollout.evidence
+    before = place.state.rollout.evidence["errors"]
     place.record(Draft(Kind.STEPPED, "controller", {"version": V2, "step": 1, "weight": 50}))
-    after = place.state.rollout.evidence
+    after = place.state.rollout.evidence["errors"]
     assert (after.harm, after.total) == (before.harm, before.total)
     assert after.step.canary_exposure == 0
 

@@ -189,7 +189,7 @@ def test_rollback_wins_when_enough_of_both_is_there() -> None:
     place.count(V1, 10**5)
     place.count(V2, 0, errors=40)
     decision = place.turn()
-    assert decision.memory.evidence.clearance.log_a > 100
+    assert decision.memory.evidence["errors"].clearance.log_a > 100
     assert kinds(decision.drafts)[-1] == "rolled_back"
 
 
@@ -224,9 +224,9 @@ def test_answers_until_three_seconds_after_the_route_belong_to_no_window() -> No
         place.count(V2, 0, errors=1000)
         place.turn()
     place.turn()
-    assert place.memory.evidence.total.canary_bad == 0
+    assert place.evidence().total.canary_bad == 0
     place.count(V2, 0, errors=3)
-    assert place.turn().memory.evidence.total.canary_bad == 3
+    assert place.turn().memory.evidence["errors"].total.canary_bad == 3
 
 
 @pytest.mark.parametrize("weights", [{V1: 100}, {V1: 50, V2: 50}, {}])
@@ -236,7 +236,7 @@ def test_while_the_route_shows_other_weights_nothing_is_counted(weights: dict[Ve
     place.route = ObservedRoute(weights, place.now - timedelta(hours=1), None)
     traffic(place, 10**5)
     place.turn()
-    assert place.memory.evidence.total.canary_exposure == 0
+    assert place.evidence().total.canary_exposure == 0
 
 
 def test_a_route_that_cannot_be_asked_holds() -> None:
@@ -273,7 +273,7 @@ def test_a_restarted_controller_goes_on_from_the_recorded_evidence() -> None:
             it.turn()
         if second % 100 == 75:
             killed.restart()
-        whole, kept = place.memory.evidence, killed.memory.evidence
+        whole, kept = place.evidence(), killed.evidence()
         assert kept.total.canary_exposure <= whole.total.canary_exposure
         assert kept.total.canary_bad <= whole.total.canary_bad
     recorded = [entry for entry in killed.entries if entry.kind == "evidence" and "errors" in entry.data]
@@ -297,8 +297,8 @@ def test_the_clearance_begins_anew_at_each_step() -> None:
     place = stepping()
     place.turns(lambda it: it.state.rollout is not None and it.state.rollout.step == 1, each=lambda: traffic(place))
     place.turn()
-    assert place.memory.evidence.step.canary_exposure == 0
-    assert place.memory.evidence.total.canary_exposure > 0
+    assert place.evidence().step.canary_exposure == 0
+    assert place.evidence().total.canary_exposure > 0
 
 
 def test_the_first_version_is_promoted_when_it_is_ready_and_was_identified() -> None:

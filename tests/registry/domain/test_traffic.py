@@ -1,21 +1,20 @@
-import math
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.domain.observation import Counters, LiveCounts
+from registry.domain.observation import Counters
+from registry.domain.signals import LATENCY_EDGES
 from registry.domain.traffic import SPAN, Readings
 from tests.registry.domain.builders import NOON
 
-EDGES = (0.005, 0.01, 0.1, math.inf)
-
 
 def counters(good, *, errors=0, refused=0, proxy=None, slow=0, confidence=0.9, incarnation="a"):
-    """`good` answers, `slow` of them beyond 100 ms and the others between 5 and 10."""
-    buckets = tuple(zip(EDGES, (0, good - slow, good - slow, good), strict=True))
-    return Counters(good, refused, errors, proxy, incarnation, live=LiveCounts(buckets, confidence * good, good))
+    """`good` answers of one image, `slow` of them beyond every edge and the others between 5 and 10 ms."""
+    within = (0, *[good - slow] * (len(LATENCY_EDGES) - 1))
+    told = None if confidence is None else confidence * good
+    return Counters(good, refused, errors, proxy, incarnation, within, good, 0, confidence=told)
 
 
 def readings(*taken, pace=1.0):
@@ -52,12 +51,17 @@ def test_a_replaced_process_begins_anew():
 
 
 def test_what_lies_beyond_the_last_edge_is_at_least_that():
-    assert readings(counters(0), counters(100, slow=50)).traffic().p95 == 0.1
+    assert readings(counters(0), counters(100, slow=50)).traffic().p95 == LATENCY_EDGES[-1]
 
 
-def test_counts_without_histograms_still_show_requests():
-    shown = readings(Counters(0, 0, 0, None, "a"), Counters(9, 0, 1, None, "a")).traffic()
-    assert (shown.recent, shown.errors, shown.p95, shown.confidence) == (10, 0.1, None, None)
+def test_what_is_not_told_is_not_shown():
+    shown = readings(counters(0, confidence=None), counters(9, errors=1, confidence=None)).traffic()
+    assert (shown.recent, shown.errors, shown.confidence) == (10, 0.1, None)
+
+
+def test_without_answers_nothing_but_the_total_is_shown():
+    shown = readings(counters(9), counters(9)).traffic()
+    assert (shown.requests, shown.recent, shown.errors, shown.p95, shown.confidence) == (9, 0, None, None, None)
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=90))
@@ -69,5 +73,5 @@ def test_shares_are_shares_whatever_comes(steps):
     shown = found.traffic()
     assert 0 <= (shown.errors or 0) <= 1
     assert 0 <= shown.recent <= shown.requests
-    assert shown.p95 is None or 0 <= shown.p95 <= 0.1
+    assert shown.p95 is None or 0 <= shown.p95 <= 0.01
     assert shown.seconds <= SPAN.total_seconds()
