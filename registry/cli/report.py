@@ -19,12 +19,10 @@ def add(app: typer.Typer) -> None:
 def print_report(
     version: Annotated[
         str | None,
-        typer.Argument(help="Its latest rollout (default: of any version).", autocompletion=complete_version),
+        typer.Argument(help="Its latest rollout (default: of any).", autocompletion=complete_version),
     ] = None,
     sequence: Annotated[int | None, typer.Option(help="The rollout that this journal entry started.")] = None,
-    open_path: Annotated[
-        bool, typer.Option("--open-path", help="Print it as an address that a browser opens.")
-    ] = False,
+    open_path: Annotated[bool, typer.Option("--open-path", help="Print it as a browser's address.")] = False,
     model: ModelOption = MODEL,
     home: HomeOption = None,
 ) -> None:

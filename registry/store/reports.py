@@ -1,4 +1,4 @@
-"""Reports of rollouts: `reports/<model>/<sequence>.html`, named by the `started` entry. Rebuilt from the journal at will.
+"""Reports of rollouts: `reports/<model>/<sequence>.html`, named by the `started` entry; the journal rebuilds them.
 
 A report is written when its rollout has ended, and once more when the rollback window after it has.
 """
