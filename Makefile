@@ -9,6 +9,7 @@ PYTHON ?= python3
 MLFLOW_PORT ?= 5000
 IMAGE ?=
 ROWS ?=
+RUNS ?=
 SOAK_SECONDS ?= 600
 
 # An interpreter that was named must fit; without a name the first that fits is taken.
@@ -85,6 +86,9 @@ soak: $(READY) ## Good, bad, slow and leaving clients for ten minutes, one proce
 chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffic; about half an hour
 	$(BIN)/pytest --chaos -m chaos -q -s tests/chaos
 
+simulate: $(READY) ## Rollouts of every scene at every rate of traffic: table and plots in .geometry/simulate (RUNS=100: fewer)
+	$(BIN)/python -m tests.statistics.simulate $(if $(RUNS),--runs $(RUNS))
+
 readme: $(READY) ## Run every command of the README in a clean clone with an empty home; about ten minutes
 	$(BIN)/pytest --readme -m readme -q -s tests/project/test_readme.py
 
@@ -103,6 +107,9 @@ predict: $(READY) ## Classify an image: make predict IMAGE=circle.png (without I
 
 demo: $(READY) ## The whole loop: train two versions, serve one, canary and promote the other
 	$(BIN)/python -m training.demo
+
+demo-bad: $(READY) ## Canaries that fail, are slow, get no traffic or only junk; each ends as it should
+	$(BIN)/python -m tests.demo_bad
 
 demo-down: $(READY) ## Stop every process of this machine's installation
 	$(BIN)/geometry local down

@@ -55,13 +55,14 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def build(place: Home, ports: Ports) -> Controller:
-    """The controller of a local installation, with everything it needs."""
+PREDICTOR = (sys.executable, "-m", "predictor")
+
+
+def build(place: Home, ports: Ports, predictor: tuple[str, ...]) -> Controller:
+    """The controller of a local installation, with everything it needs. predictor: the command that serves."""
     durable.make_directory(place.journal)
     durable.probe(place.journal)
-    program = Program(
-        command=(sys.executable, "-m", "predictor"), store=place.store, trust=place.keys, logs=place.run / "logs"
-    )
+    program = Program(command=predictor, store=place.store, trust=place.keys, logs=place.run / "logs")
     substrate = LocalSubstrate(
         home=place.root,
         program=program,
@@ -73,7 +74,7 @@ def build(place: Home, ports: Ports) -> Controller:
     return Controller(place, substrate, Projector(tracking, tethered))
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], *, predictor: tuple[str, ...] = PREDICTOR) -> int:
     """Run until SIGTERM. Returns 1 with one line when it cannot start."""
     parser = argparse.ArgumentParser(prog="python -m registry.controller", description=__doc__)
     parser.add_argument("--home", type=Path, default=None, help="Installation (default: GEOMETRY_HOME or .geometry).")
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     place = home(os.environ, given.home)
     try:
         take_lock(place)
-        _serve(build(place, Ports(given.public_port, given.pinned_port, given.admin_port)))
+        _serve(build(place, Ports(given.public_port, given.pinned_port, given.admin_port), predictor))
     except RegistryError as error:
         print(error, file=sys.stderr)
         return 1

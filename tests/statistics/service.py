@@ -120,6 +120,10 @@ class Service:
     def elapsed(self) -> float:
         return (self.place.now - self._began).total_seconds()
 
+    @property
+    def _worse(self) -> bool:
+        return self.scene.worse is not None and self.elapsed >= self.scene.after
+
     def _ended(self) -> Course:
         kinds = [entry.kind.value for entry in self.place.entries[self._entries :]]
         ends = {"promoted": "promoted", "rolled_back": "rolled_back", "expired": "expired"}
@@ -162,14 +166,12 @@ class Service:
         came = int(self.generator.poisson(scene.per_minute * turn / 60 * wave * (3 if burst else 1)))
         share = weights.get(V2, 0) / 100
         canary = int(self.generator.binomial(came, min(share * scene.split if share < 1 else share, 1.0)))
-        worse = scene.worse is not None and self.elapsed >= scene.after
         for version, number in ((V2, canary), (V1, came - canary)):
             if version in self.place.running:
-                rates = scene.worse if worse and version == V2 and scene.worse is not None else scene.stable
+                rates = scene.worse if scene.worse and self._worse and version == V2 else scene.stable
                 self._answer(version, number, replace(rates, errors=max(rates.errors, 0.05)) if burst else rates)
-        if worse:
+        if self._worse:
             self.course.since["seconds"] = self.course.since.get("seconds", 0.0) + turn
-            self.course.since["requests"] = self.course.since.get("requests", 0.0) + canary
 
     def _answer(self, version: Version, number: int, rates: Rates) -> None:
         draw = self.generator.binomial
@@ -181,6 +183,9 @@ class Service:
         if version == V2:
             self.course.damage += errors
             self.course.answers += number
+            if self._worse:
+                self.course.since["errors"] = self.course.since.get("errors", 0.0) + errors
+                self.course.since["requests"] = self.course.since.get("requests", 0.0) + number
 
 
 def courses(

@@ -37,7 +37,8 @@ serving: {minReplicas: 1}
 rollout:
   steps: [{weight: 50, soak: 1}]
   beta: 0.5
-  floors: {errors: 0.2}
+  floors: {errors: 0.2, latency: 0.2, refused: 0.2, low_confidence: 0.2}
+  warmup: 1
 """
 
 

@@ -31,6 +31,14 @@ def test_a_canary_that_fails_goes_back_with_its_numbers(served, traffic):
     assert served.state().production == "1"
 
 
+def test_a_canary_that_is_slow_goes_back(served, traffic):
+    (served.home.store / "models/shapes/2.json").write_text(json.dumps({"seconds": 0.15}))
+    with traffic:
+        served.second()
+        served.until(lambda: "rolled_back" in served.kinds() and served.weights() == {"1": 100})
+    assert served.last("rolled_back").data["numbers"]["signal"] == "latency"
+
+
 def test_a_killed_canary_loses_its_weight_and_gets_it_back(served):
     served.second()
     served.until(lambda: served.weights() == {"1": 50, "2": 50})

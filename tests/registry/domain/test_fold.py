@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from registry.domain.errors import JournalDamaged
 from registry.domain.fold import fold
 from registry.domain.journal import Draft, Entry, Kind
-from registry.domain.judge import StartMixture
+from registry.domain.judge import Evidence, StartMixture, Window
 from registry.domain.observation import ObservedRoute
 from registry.domain.stages import Stage
 from registry.domain.state import State, release
@@ -273,3 +273,11 @@ def test_a_route_of_another_hand_is_seen_and_not_believed() -> None:
     place.obeys, place.route = False, ObservedRoute({V2: 100}, place.now, None)
     place.turn()
     assert release(place.state).weights == {V1: 90, V2: 10}
+
+
+def test_evidence_of_a_rollout_that_was_judged_by_errors_alone_is_read() -> None:
+    place = soaking()
+    found = Evidence().add(Window(100, 1, 900, 3), margin=10.0, floor=0.01)
+    place.record(Draft(Kind.EVIDENCE, "controller", {"step": 0, "errors": found.document(), "counters": {}}))
+    assert place.state.rollout is not None
+    assert place.state.rollout.evidence == {"errors": found}

@@ -1,0 +1,63 @@
+"""The results of the simulations as pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+ENDS = {"promoted": "#2a9d8f", "back": "#e76f51", "expired": "#adb5bd"}
+
+
+class Row(Protocol):
+    """What is drawn of a result."""
+
+    name: str
+    per_minute: int
+    promoted: float
+    back: float
+    expired: float
+    minutes: float
+    damage: float
+
+
+def draw(results: Sequence[Row], directory: Path) -> None:
+    """`ends.png`: how rollouts end; `delay.png`: how long a canary that goes bad serves, and what it costs."""
+    _ends(results, directory / "ends.png")
+    _delay(results, directory / "delay.png")
+
+
+def _ends(results: Sequence[Row], path: Path) -> None:
+    figure, axes = plt.subplots(figsize=(9, 0.22 * len(results) + 1.2), layout="constrained")
+    names = [f"{row.name}, {row.per_minute}/min" for row in results]
+    left = [0.0] * len(results)
+    for end, colour in ENDS.items():
+        widths = [getattr(row, end) for row in results]
+        axes.barh(names, widths, left=left, color=colour, label={"back": "goes back", "expired": "holds"}.get(end, end))
+        left = [so_far + width for so_far, width in zip(left, widths, strict=True)]
+    axes.invert_yaxis()
+    axes.set_xlabel("share of rollouts")
+    axes.tick_params(axis="y", labelsize=7)
+    figure.legend(loc="outside upper right", ncols=3)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _delay(results: Sequence[Row], path: Path) -> None:
+    figure, (delay, damage) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for name in dict.fromkeys(row.name for row in results if row.name.startswith("errors 4 %")):
+        rows = [row for row in results if row.name == name]
+        rates = [row.per_minute for row in rows]
+        delay.loglog(rates, [max(row.minutes, 0.01) for row in rows], marker="o", label=name)
+        damage.semilogx(rates, [row.damage for row in rows], marker="o", label=name)
+    delay.set_title("minutes until it goes back")
+    damage.set_title("errors of the canary until then")
+    for axes in (delay, damage):
+        axes.set_xlabel("requests a minute")
+        axes.grid(alpha=0.3)
+    delay.legend(fontsize=7)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
