@@ -230,6 +230,7 @@ class Engine:
     def _left_thread(self, cost: float, done: Callable[[], None]) -> None:
         self._thread_seconds = max(0.0, self._thread_seconds - cost)
         self._in_thread -= 1
+        self._metrics.queue(len(self._queue) + self._in_thread)
         done()
 
     def _finish(self, call: Call, predictions: Predictions, answer: Any) -> None:
