@@ -39,8 +39,8 @@ def server(home: Path) -> Iterator[RunningServer]:
 
 @pytest.fixture(scope="session")
 def http(server: RunningServer) -> Iterator[httpx.Client]:
-    # No request may hang the server for a second; a client on a busy machine waits twice as long.
-    with httpx.Client(base_url=server.url, timeout=2) as client:
+    # No request may hang the server for a second; a client on a busy machine waits some more.
+    with httpx.Client(base_url=server.url, timeout=5) as client:
         yield client
 
 
