@@ -111,12 +111,13 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         super().connection_made(transport)
         self._expect_by(self.site.wire.receive_timeout)
-        self.site.make_room()
+        self.site.make_room(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._exchange is not None:
             self._exchange.gone = True
             self._release(self._exchange)
+        self.site.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -195,7 +196,7 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             return
         self._in_headers = True
-        self.due = _NEVER
+        self.site.forget(self)
         exchange = self._exchange
         if exchange is None:
             super().on_message_complete()
@@ -242,7 +243,7 @@ class Connection(HttpToolsProtocol):
 
     def cut(self) -> None:
         """Its time is over: say so where a request has begun, and close."""
-        self.due = _NEVER
+        self.site.forget(self)
         if self._deaf or self.flow.write_paused:
             self.transport.abort()
         elif self.idle or self._in_application:
@@ -315,6 +316,7 @@ class Connection(HttpToolsProtocol):
 
     def _expect_by(self, seconds: float) -> None:
         self.due = self.loop.time() + seconds
+        self.site.wait_for(self)
 
     def _too_large(self, found: str) -> TooLarge:
         return TooLarge(f"body: found {found} bytes, wanted at most {self.site.wire.max_body}")

@@ -172,6 +172,7 @@ class Server(kserve.ModelServer):  # type: ignore[misc]  # kserve ships no types
             Service(self._model, self.dataplane.metadata),
             address=f"{settings.host}:{settings.grpc_port}",
             max_message=settings.max_message,
+            receive_timeout=settings.receive_timeout,
             grace=GRACE,
             shared=settings.workers > 1,
         )
