@@ -96,6 +96,9 @@ class Engine:
         """Take a call whose request is whole: it is answered or refused in its turn, or refused now."""
         self._metrics.began()
         self._in_flight += 1
+        if call.gone:
+            self._end()
+            return
         try:
             self._admit(call)
         except PredictorError as error:
