@@ -91,6 +91,7 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._hosts = 0
         self._in_headers = True
+        self._missing: str | None = None
         self._exchange: Exchange | None = None
         self._deaf = False
 
@@ -136,6 +137,8 @@ class Connection(HttpToolsProtocol):
         # A header is told when it is whole; until then only the bytes that came say how large it is.
         if self._in_headers and self._head_bytes > self.site.wire.max_headers:
             self._turn_away(self._too_many_headers(f"{self._head_bytes} or more"))
+        if not self._deaf:
+            self._await_rest()
 
     def on_message_begin(self) -> None:
         if self.answering:
@@ -146,7 +149,6 @@ class Connection(HttpToolsProtocol):
         self.headers = []
         self._hosts = 0
         self.expect_100_continue = False
-        self._expect_by(self.site.wire.receive_timeout)
 
     def on_url(self, url: bytes) -> None:
         if not self._deaf:
@@ -200,6 +202,8 @@ class Connection(HttpToolsProtocol):
         exchange = self._exchange
         if exchange is None:
             super().on_message_complete()
+            if not self._in_application:
+                self._expect_by(self.site.wire.keep_alive)
         else:
             exchange.received = perf_counter()
             self.site.engine.submit(exchange)
@@ -218,10 +222,8 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._in_headers:
+        if self._in_headers:  # else its body is still on the way, to be dropped; its time is running
             self._expect_by(self.site.wire.keep_alive)
-        else:
-            self._linger()  # answered before its body was here: the rest is not waited for
 
     def shutdown(self) -> None:
         """Finish what is here, then close."""
@@ -246,7 +248,7 @@ class Connection(HttpToolsProtocol):
         self.site.forget(self)
         if self._deaf or self.flow.write_paused:
             self.transport.abort()
-        elif self.idle or self._in_application:
+        elif self.idle or (self._exchange is None and not self._in_headers):
             self.transport.close()
         else:
             self._turn_away(Timeout(f"request: found no end of it in {self.site.wire.receive_timeout:g} s"))
@@ -266,7 +268,14 @@ class Connection(HttpToolsProtocol):
             return
         if headers.get(b"expect", b"").lower() == b"100-continue":
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._expect_by(self.site.wire.receive_timeout)
+
+    def _await_rest(self) -> None:
+        """Give what is missing its time, once for the headers and once for the body; most requests come whole."""
+        missing = "body" if not self._in_headers else "headers" if self._head_bytes else None
+        if missing != self._missing:
+            self._missing = missing
+            if missing is not None:
+                self._expect_by(self.site.wire.receive_timeout)
 
     def _to_application(self) -> None:
         """Let uvicorn make an ASGI request of what was read."""
