@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -31,10 +32,21 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(home: Path) -> Iterator[RunningServer]:
-    running = RunningServer(home)
-    running.series = set(samples(running))
-    yield running
-    running.stop()
+    with serving(home) as running:
+        running.series = set(samples(running))
+        yield running
+
+
+@contextmanager
+def serving(home: Path, *flags: str, workers: int = 1) -> Iterator[RunningServer]:
+    """A server of its own, that ends with 0 whatever has happened to it and to the test."""
+    running = RunningServer(home, *flags, workers=workers)
+    try:
+        yield running
+    finally:
+        running.process.terminate()
+        code = running.wait()
+    assert code == 0
 
 
 @pytest.fixture(scope="session")
