@@ -16,13 +16,15 @@ from pathlib import Path
 
 from registry.domain.documents import Fields, canonical_bytes, moment, sha256, timestamp
 from registry.domain.errors import Conflict, InvalidDocument, InvalidName, NotFound, NotVerified
-from registry.domain.manifest import MANIFEST, SIGNATURE, FileEntry, Manifest, parse_manifest
+from registry.domain.manifest import MANIFEST, PLAIN, SIGNATURE, FileEntry, Manifest, parse_manifest
 from registry.domain.version import Model, Version, model_name, next_version, version_name
 from registry.store import durable
 from registry.store.keys import SigningKey, Trust
 
 MODELS = "models"
-_LOCK = ".lock"
+LOCK = ".lock"
+"""In a model's directory: held by whoever writes there."""
+
 _CHUNK = 1 << 20
 _SMALL = 1 << 20
 
@@ -82,7 +84,7 @@ class VersionStore:
         """
         home = self.root / MODELS / model_name(model)
         durable.make_directory(home)
-        with durable.locked(home / _LOCK):
+        with durable.locked(home / LOCK):
             durable.clear_aside_directories(home)
             used = {*self.versions(model), *taken}
             chosen = next_version(used) if version is None else version_name(version)
@@ -94,6 +96,47 @@ class VersionStore:
                 raise Conflict(f"{model} {chosen}: was published before and is gone; take another version")
             durable.place_directory(target, files)
             return manifest
+
+    def receive(self, files: Mapping[str, bytes], trust: Trust, *, recorded: Mapping[Version, str]) -> Manifest:
+        """Store a version that was published elsewhere, its manifest and signature among `files`, once it verifies.
+
+        recorded: digests by number that are taken already (in the journal). The same digest again changes nothing, and
+        puts back what was lost; another one is a Conflict. Raises NotVerified before anything is visible.
+        """
+        for name in (MANIFEST, SIGNATURE):
+            if name not in files:
+                raise NotVerified(f"{name}: missing")
+        manifest = _signed(files[MANIFEST], files[SIGNATURE], trust, where="")
+        model, version = manifest.model, manifest.version
+        if recorded.get(version, manifest.digest) != manifest.digest:
+            raise Conflict(_other(manifest, recorded[version]))
+        home = self.root / MODELS / model
+        durable.make_directory(home)
+        with durable.locked(home / LOCK):
+            durable.clear_aside_directories(home)
+            if (home / version).exists():
+                return _same_digest(home / version, manifest)
+            with durable.directory_aside(home / version) as aside:
+                for name, content in files.items():
+                    durable.write_new(aside / plain_name(name), content)
+                verify_directory(aside, trust)
+        return manifest
+
+    def strip(self, model: Model, version: Version) -> bool:
+        """Remove a deleted version's files; manifest and signature stay, so that its number stays taken.
+
+        Returns whether there was something to remove. Killed on the way, the next call goes on.
+        """
+        directory = self.directory(model, version)
+        if not directory.is_dir():
+            return False
+        with durable.locked(directory.parent / LOCK):
+            surplus = [entry for entry in directory.iterdir() if entry.name not in (MANIFEST, SIGNATURE)]
+            for entry in surplus:
+                entry.unlink()
+            if surplus:
+                durable.sync_directory(directory)
+        return bool(surplus)
 
     def verify(self, model: Model, version: Version, trust: Trust) -> VerifiedVersion:
         """Check a version as `verify_directory` does, and that it is the one its path says. Also raises NotFound."""
@@ -114,17 +157,40 @@ def verify_directory(directory: Path, trust: Trust) -> VerifiedVersion:
     The list of files is closed: a file more is as wrong as one less, and nothing but regular files may lie there.
     Raises NotVerified that names the file, with found and wanted sha256.
     """
-    content = _read(directory / MANIFEST, limit=_SMALL)
-    keyid, signature = _signature(directory)
-    try:
-        trust.verify(keyid, signature, content)
-        manifest = parse_manifest(content)
-    except (NotVerified, InvalidDocument, InvalidName) as error:
-        raise NotVerified(f"{directory / MANIFEST}: {error}") from error
-    if manifest.digest != sha256(content):
-        raise NotVerified(f"{directory / MANIFEST}: found other bytes than this release writes for the same content")
+    manifest = verify_manifest(directory, trust)
     _check_files(directory, manifest)
     return VerifiedVersion(manifest, directory)
+
+
+def verify_manifest(directory: Path, trust: Trust) -> Manifest:
+    """The manifest of a version's directory, whose files may have been deleted; raises NotVerified."""
+    content, signature = (_read(directory / name, limit=_SMALL) for name in (MANIFEST, SIGNATURE))
+    return _signed(content, signature, trust, where=f"{directory}/")
+
+
+def is_stripped(directory: Path) -> bool:
+    """Whether manifest and signature are all that is left of a version."""
+    return {entry.name for entry in directory.iterdir()} == {MANIFEST, SIGNATURE}
+
+
+def plain_name(name: str) -> str:
+    """`name`, or NotVerified when it could mean a file elsewhere."""
+    if name in (MANIFEST, SIGNATURE) or PLAIN.fullmatch(name):
+        return name
+    raise NotVerified(f"found a file called {name!r}, wanted a plain name")
+
+
+def _signed(content: bytes, signature: bytes, trust: Trust, *, where: str) -> Manifest:
+    """The manifest that these bytes are, once its signature holds; raises NotVerified. where: begins messages."""
+    keyid, signed = _signature(signature, f"{where}{SIGNATURE}")
+    try:
+        trust.verify(keyid, signed, content)
+        manifest = parse_manifest(content)
+    except (NotVerified, InvalidDocument, InvalidName) as error:
+        raise NotVerified(f"{where}{MANIFEST}: {error}") from error
+    if manifest.digest != sha256(content):
+        raise NotVerified(f"{where}{MANIFEST}: found other bytes than this release writes for the same content")
+    return manifest
 
 
 def _sealed(
@@ -141,8 +207,8 @@ def _same(target: Path, wanted: Manifest) -> Manifest:
     """The manifest in `target` when its files are those of `wanted`; raises Conflict or NotVerified."""
     content = _read(target / MANIFEST, limit=_SMALL)
     found = parse_manifest(content)
-    if {entry.name for entry in target.iterdir()} == {MANIFEST, SIGNATURE} and found.files:
-        raise Conflict(f"{found.model} {found.version}: was deleted and its number stays taken; take another version")
+    if is_stripped(target) and found.files:
+        raise Conflict(_gone(found))
     if found.files != wanted.files:
         raise Conflict(
             f"{wanted.model} {wanted.version}: exists with digest {sha256(content)[:12]}, these files make "
@@ -153,10 +219,32 @@ def _same(target: Path, wanted: Manifest) -> Manifest:
     return found
 
 
-def _signature(directory: Path) -> tuple[str, bytes]:
-    where = str(directory / SIGNATURE)
+def _same_digest(target: Path, wanted: Manifest) -> Manifest:
+    """`wanted` when it is whole in `target`; raises Conflict or NotVerified."""
+    digest = sha256(_read(target / MANIFEST, limit=_SMALL))
+    if digest != wanted.digest:
+        raise Conflict(_other(wanted, digest))
+    if is_stripped(target) and wanted.files:
+        raise Conflict(_gone(wanted))
+    _check_files(target, wanted)
+    durable.sync_directory(target.parent)
+    return wanted
+
+
+def _gone(manifest: Manifest) -> str:
+    return f"{manifest.model} {manifest.version}: was deleted and its number stays taken; take another version"
+
+
+def _other(manifest: Manifest, digest: str) -> str:
+    return (
+        f"{manifest.model} {manifest.version}: exists with digest {digest[:12]}, wanted {manifest.digest[:12]}; a "
+        "version never changes, publish it under another number"
+    )
+
+
+def _signature(content: bytes, where: str) -> tuple[str, bytes]:
     try:
-        fields = Fields.parse(_read(directory / SIGNATURE, limit=_SMALL), where)
+        fields = Fields.parse(content, where)
         return fields.text("keyid"), base64.b64decode(fields.text("signature"), validate=True)
     except (InvalidDocument, binascii.Error) as error:
         raise NotVerified(f"{where}: {error}") from error
