@@ -1,4 +1,4 @@
-"""What a model's journal says about one moment: which version served, since when, who decided it, and on which numbers."""
+"""What a model's journal says about one moment: which version served, who decided it, why, and on which numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Decided:
     asked: Entry | None
 
     def document(self) -> dict[str, Any]:
-        """askedBy, askedReason: who wanted it and why; decidedBy, reason, numbers: who did it, and on which evidence."""
+        """askedBy, askedReason: who wanted it and why; decidedBy, reason, numbers: who did it, on which evidence."""
         return {
             "version": self.version,
             "digest": self.digest,

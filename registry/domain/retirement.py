@@ -76,15 +76,13 @@ def _delete(state: State, request: Request) -> Draft:
 
 
 def _answer(state: State, request: Request, check: Callable[[State, Version], None], kind: Kind) -> Draft:
+    version = Version(request.version or "")
     data: dict[str, Any] = {"request": request.id, "version": request.version, "reason": request.reason}
     try:
-        if request.version is None:
-            raise Refused("no version was named")
-        check(state, request.version)
-        digest = state.version(request.version).digest
+        check(state, version)
     except (Refused, NotFound) as error:
         return Draft(Kind.REFUSED, CONTROLLER, {**data, "reason": str(error), "to": "", "checks": []})
-    return Draft(kind, request.by, {**data, "digest": digest})
+    return Draft(kind, request.by, {**data, "digest": state.version(version).digest})
 
 
 RETIREMENTS: Mapping[str, Callable[[State, Request], Draft]] = {ARCHIVE: _archive, DELETE: _delete}

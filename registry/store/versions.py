@@ -6,9 +6,7 @@ bytes that are really used. A directory here is not yet a version of the registr
 
 import base64
 import binascii
-import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,13 +17,13 @@ from registry.domain.errors import Conflict, InvalidDocument, InvalidName, NotFo
 from registry.domain.manifest import MANIFEST, PLAIN, SIGNATURE, FileEntry, Manifest, parse_manifest
 from registry.domain.version import Model, Version, model_name, next_version, version_name
 from registry.store import durable
+from registry.store.files import check_file, compare, read_regular
 from registry.store.keys import SigningKey, Trust
 
 MODELS = "models"
 LOCK = ".lock"
 """In a model's directory: held by whoever writes there."""
 
-_CHUNK = 1 << 20
 _SMALL = 1 << 20
 
 
@@ -43,8 +41,8 @@ class VerifiedVersion:
     def read(self, path: str) -> bytes:
         """The bytes of a listed file, hashed as returned; raises InvalidDocument (not listed) or NotVerified."""
         entry = self.manifest.file(path)
-        content = _read(self.directory / path, limit=entry.size)
-        _compare(self.directory / path, entry, size=len(content), found=sha256(content))
+        content = read_regular(self.directory / path, limit=entry.size)
+        compare(self.directory / path, entry, size=len(content), found=sha256(content))
         return content
 
 
@@ -164,7 +162,7 @@ def verify_directory(directory: Path, trust: Trust) -> VerifiedVersion:
 
 def verify_manifest(directory: Path, trust: Trust) -> Manifest:
     """The manifest of a version's directory, whose files may have been deleted; raises NotVerified."""
-    content, signature = (_read(directory / name, limit=_SMALL) for name in (MANIFEST, SIGNATURE))
+    content, signature = (read_regular(directory / name, limit=_SMALL) for name in (MANIFEST, SIGNATURE))
     return _signed(content, signature, trust, where=f"{directory}/")
 
 
@@ -205,7 +203,7 @@ def _sealed(
 
 def _same(target: Path, wanted: Manifest) -> Manifest:
     """The manifest in `target` when its files are those of `wanted`; raises Conflict or NotVerified."""
-    content = _read(target / MANIFEST, limit=_SMALL)
+    content = read_regular(target / MANIFEST, limit=_SMALL)
     found = parse_manifest(content)
     if is_stripped(target) and found.files:
         raise Conflict(_gone(found))
@@ -221,7 +219,7 @@ def _same(target: Path, wanted: Manifest) -> Manifest:
 
 def _same_digest(target: Path, wanted: Manifest) -> Manifest:
     """`wanted` when it is whole in `target`; raises Conflict or NotVerified."""
-    digest = sha256(_read(target / MANIFEST, limit=_SMALL))
+    digest = sha256(read_regular(target / MANIFEST, limit=_SMALL))
     if digest != wanted.digest:
         raise Conflict(_other(wanted, digest))
     if is_stripped(target) and wanted.files:
@@ -256,42 +254,7 @@ def _check_files(directory: Path, manifest: Manifest) -> None:
     if surplus:
         raise NotVerified(f"{directory / surplus[0]}: found a file that {MANIFEST} does not list")
     for entry in manifest.files:
-        path = directory / entry.path
-        descriptor, size = _open(path)
-        with os.fdopen(descriptor, "rb") as file:
-            digest = hashlib.sha256()
-            while size == entry.size and (chunk := file.read(_CHUNK)):
-                digest.update(chunk)
-        _compare(path, entry, size=size, found=digest.hexdigest())
-
-
-def _compare(path: Path, entry: FileEntry, *, size: int, found: str) -> None:
-    if size != entry.size:
-        raise NotVerified(f"{path}: found {size} bytes, wanted {entry.size}")
-    if found != entry.sha256:
-        raise NotVerified(f"{path}: found sha256 {found[:12]}, wanted {entry.sha256[:12]}")
-
-
-def _open(path: Path) -> tuple[int, int]:
-    """Descriptor and size of a regular file; links are not followed and pipes not waited for."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise NotVerified(f"{path}: missing") from None
-    except OSError as error:
-        raise NotVerified(f"{path}: {error.strerror}; wanted a readable regular file") from error
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        os.close(descriptor)
-        raise NotVerified(f"{path}: found {stat.filemode(found.st_mode)}, wanted a regular file")
-    return descriptor, found.st_size
-
-
-def _read(path: Path, *, limit: int) -> bytes:
-    """At most `limit` + 1 bytes of a regular file, so that a longer one shows."""
-    descriptor, _ = _open(path)
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(limit + 1)
+        check_file(directory / entry.path, entry)
 
 
 def directories(parent: Path, name: Callable[[str], str]) -> list[str]:
