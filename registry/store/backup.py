@@ -204,7 +204,7 @@ def _anchors(fields: Fields) -> dict[Model, Anchor]:
 
 def last_backup(to: Path) -> datetime | None:
     """When the newest backup in `to` was made, as its name says; None when there is none."""
-    found = [time for path in to.glob("*") if (time := _time(path.name)) is not None] if to.is_dir() else []
+    found = [time for path in to.glob("*T*Z") if (time := _time(path.name)) is not None]
     return max(found, default=None)
 
 
