@@ -41,8 +41,7 @@ class Backups:
         to = self.home.root / wanted.to
         if not (self._again and now < self._again) and _due(to, timedelta(seconds=wanted.every), now):
             command = [sys.executable, "-m", __name__, str(self.home.root), str(to), now.isoformat()]
-            streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-            self._running = subprocess.Popen(self.tether(command), text=True, **streams)  # noqa: S603 - this very program
+            self._running = _started(self.tether(command))
 
     def stop(self) -> None:
         """End a backup that is on its way; the next one removes what it left."""
@@ -61,6 +60,11 @@ class Backups:
             _log.error("backup.failed exit=%s again_in=%s reason=%s", self._running.returncode, PAUSE, told)
             self._again = now + PAUSE
         self._running = None
+
+
+def _started(command: Sequence[str]) -> subprocess.Popen[str]:
+    """This very program as a child, all that it prints in one pipe."""
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603
 
 
 def _due(to: Path, every: timedelta, now: datetime) -> bool:

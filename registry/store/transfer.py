@@ -10,19 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from registry.domain.errors import Conflict, InvalidDocument, InvalidName, NotFound, NotVerified
+from registry.domain.fold import fold
 from registry.domain.manifest import MANIFEST, SIGNATURE, Manifest
 from registry.domain.version import Model, Version, model_name, version_name
 from registry.store import durable
-from registry.store.keys import Trust
-from registry.store.versions import VersionStore, plain_name
+from registry.store.home import Home
+from registry.store.versions import is_another, plain_name, was_deleted
 
 MEMBERS = 1000
 """A version has a handful of files; a tar of more is something else."""
 
 
-def export_version(store: VersionStore, trust: Trust, model: Model, version: Version, *, to: Path) -> Manifest:
+def export_version(home: Home, model: Model, version: Version, *, to: Path) -> Manifest:
     """Write a verified version to the file `to`; the same bytes there already are a success, others a Conflict."""
-    verified = store.verify(model, version, trust)
+    verified = home.versions().verify(model, version, home.trust())
     names = (MANIFEST, SIGNATURE, *(entry.path for entry in verified.manifest.files))
     files = {name: (verified.directory / name).read_bytes() for name in (MANIFEST, SIGNATURE)}
     files |= {entry.path: verified.read(entry.path) for entry in verified.manifest.files}
@@ -37,11 +38,19 @@ def export_version(store: VersionStore, trust: Trust, model: Model, version: Ver
     return verified.manifest
 
 
-def import_version(store: VersionStore, trust: Trust, file: Path, *, recorded: Mapping[Version, str]) -> Manifest:
+def import_version(home: Home, file: Path) -> Manifest:
     """Store the version in `file`, as `VersionStore.receive` does. Also raises NotFound and InvalidDocument."""
+
+    def check(manifest: Manifest) -> None:
+        known = fold(manifest.model, home.journal_of(manifest.model).read()).versions.get(manifest.version)
+        if known is not None and known.deleted:
+            raise was_deleted(manifest)
+        if known is not None and known.digest != manifest.digest:
+            raise is_another(manifest, known.digest)
+
     files = _unpacked(file)
     try:
-        return store.receive(files, trust, recorded=recorded)
+        return home.versions().receive(files, home.trust(), check)
     except NotVerified as error:
         raise NotVerified(f"{file}: {error}") from error
 

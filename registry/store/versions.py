@@ -95,26 +95,24 @@ class VersionStore:
             durable.place_directory(target, files)
             return manifest
 
-    def receive(self, files: Mapping[str, bytes], trust: Trust, *, recorded: Mapping[Version, str]) -> Manifest:
+    def receive(self, files: Mapping[str, bytes], trust: Trust, check: Callable[[Manifest], None]) -> Manifest:
         """Store a version that was published elsewhere, its manifest and signature among `files`, once it verifies.
 
-        recorded: digests by number that are taken already (in the journal). The same digest again changes nothing, and
-        puts back what was lost; another one is a Conflict. Raises NotVerified before anything is visible.
+        check: may raise once the signature holds. The same digest again changes nothing, and puts back what was lost;
+        another one is a Conflict. Raises NotVerified before anything is visible.
         """
         for name in (MANIFEST, SIGNATURE):
             if name not in files:
                 raise NotVerified(f"{name}: missing")
         manifest = _signed(files[MANIFEST], files[SIGNATURE], trust, where="")
-        model, version = manifest.model, manifest.version
-        if recorded.get(version, manifest.digest) != manifest.digest:
-            raise Conflict(_other(manifest, recorded[version]))
-        home = self.root / MODELS / model
+        check(manifest)
+        home = self.root / MODELS / manifest.model
         durable.make_directory(home)
         with durable.locked(home / LOCK):
             durable.clear_aside_directories(home)
-            if (home / version).exists():
-                return _same_digest(home / version, manifest)
-            with durable.directory_aside(home / version) as aside:
+            if (home / manifest.version).exists():
+                return _same_digest(home / manifest.version, manifest)
+            with durable.directory_aside(home / manifest.version) as aside:
                 for name, content in files.items():
                     durable.write_new(aside / plain_name(name), content)
                 verify_directory(aside, trust)
@@ -206,7 +204,7 @@ def _same(target: Path, wanted: Manifest) -> Manifest:
     content = read_regular(target / MANIFEST, limit=_SMALL)
     found = parse_manifest(content)
     if is_stripped(target) and found.files:
-        raise Conflict(_gone(found))
+        raise was_deleted(found)
     if found.files != wanted.files:
         raise Conflict(
             f"{wanted.model} {wanted.version}: exists with digest {sha256(content)[:12]}, these files make "
@@ -221,20 +219,24 @@ def _same_digest(target: Path, wanted: Manifest) -> Manifest:
     """`wanted` when it is whole in `target`; raises Conflict or NotVerified."""
     digest = sha256(read_regular(target / MANIFEST, limit=_SMALL))
     if digest != wanted.digest:
-        raise Conflict(_other(wanted, digest))
+        raise is_another(wanted, digest)
     if is_stripped(target) and wanted.files:
-        raise Conflict(_gone(wanted))
+        raise was_deleted(wanted)
     _check_files(target, wanted)
     durable.sync_directory(target.parent)
     return wanted
 
 
-def _gone(manifest: Manifest) -> str:
-    return f"{manifest.model} {manifest.version}: was deleted and its number stays taken; take another version"
+def was_deleted(manifest: Manifest) -> Conflict:
+    """What to say to whoever brings a deleted version."""
+    return Conflict(
+        f"{manifest.model} {manifest.version}: was deleted and its number stays taken; take another version"
+    )
 
 
-def _other(manifest: Manifest, digest: str) -> str:
-    return (
+def is_another(manifest: Manifest, digest: str) -> Conflict:
+    """What to say to whoever brings another version under the number of the one with `digest`."""
+    return Conflict(
         f"{manifest.model} {manifest.version}: exists with digest {digest[:12]}, wanted {manifest.digest[:12]}; a "
         "version never changes, publish it under another number"
     )
