@@ -174,7 +174,11 @@ def _entries(path: Path, head: Anchor) -> tuple[Entry, ...]:
         if entry.content() != line:
             raise JournalDamaged(f"{path}: entry {number} was altered: not the bytes that were written")
         entries.append(entry)
-    if verify_chain(entries) != head:
+    try:
+        end = verify_chain(entries)
+    except JournalDamaged as error:
+        raise JournalDamaged(f"{path}: {error}") from error
+    if end != head:
         raise JournalDamaged(f"{path}: ends at entry {len(entries)}, wanted entry {head.sequence} with its sha256")
     return tuple(entries)
 
