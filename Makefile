@@ -23,7 +23,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 EXTRAS := predictor registry training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test coverage conformance soak chaos prove readme bench \
+.PHONY: help install lint format test coverage conformance soak chaos prove readme bench bench-journal \
 	train serve predict demo demo-down mlflow verify lock clean
 
 help: ## Print this table
@@ -93,6 +93,9 @@ readme: $(READY) ## Run every command of the README in a clean clone with an emp
 
 bench: $(BENCH) ## Our server beside others, goal by goal; about twenty minutes (ROWS=granian,start for some)
 	$(BIN)/python -m tests.bench $(if $(ROWS),--rows $(ROWS))
+
+bench-journal: $(READY) ## Reads and appends of a journal of 10,000 entries beside 1,000 versions; a minute
+	$(BIN)/python -m tests.bench.journal
 
 train: $(READY) ## Train a version quickly, track it and publish it
 	$(BIN)/geometry train --quick --register-model
