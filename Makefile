@@ -23,7 +23,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 EXTRAS := predictor registry training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test coverage conformance soak chaos readme bench \
+.PHONY: help install lint format test coverage conformance soak chaos prove readme bench bench-journal \
 	train serve predict demo demo-down mlflow verify lock clean
 
 help: ## Print this table
@@ -85,11 +85,17 @@ soak: $(READY) ## Good, bad, slow and leaving clients for ten minutes, one proce
 chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffic; about half an hour
 	$(BIN)/pytest --chaos -m chaos -q -s tests/chaos
 
+prove: $(READY) ## Kill, disturb and race the controller at every point of every path; some minutes
+	$(BIN)/pytest --prove -m prove -q -s tests/registry/store
+
 readme: $(READY) ## Run every command of the README in a clean clone with an empty home; about ten minutes
 	$(BIN)/pytest --readme -m readme -q -s tests/project/test_readme.py
 
 bench: $(BENCH) ## Our server beside others, goal by goal; about twenty minutes (ROWS=granian,start for some)
 	$(BIN)/python -m tests.bench $(if $(ROWS),--rows $(ROWS))
+
+bench-journal: $(READY) ## Reads and appends of a journal of 10,000 entries beside 1,000 versions; a minute
+	$(BIN)/python -m tests.bench.journal
 
 train: $(READY) ## Train a version quickly, track it and publish it
 	$(BIN)/geometry train --quick --register-model

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
+from registry.cli import retirement, transfer
 from registry.cli.options import MODEL, Format, FormatOption, HomeOption, ModelOption, place, state_of
 from registry.cli.printing import print_data
 from registry.domain.documents import timestamp
-from registry.domain.errors import NotVerified
+from registry.domain.errors import NotFound, NotVerified
 from registry.domain.version import model_name, version_name
 from registry.store.candidate import read_candidate
 
@@ -16,6 +17,8 @@ def add(app: typer.Typer) -> None:
     verbs = typer.Typer(help="Versions of a model.", no_args_is_help=True)
     verbs.command("list")(list_versions)
     verbs.command("get")(get_version)
+    retirement.add(verbs)
+    transfer.add(verbs)
     app.add_typer(verbs, name="models")
 
 
@@ -26,7 +29,7 @@ def list_versions(model: ModelOption = MODEL, output: FormatOption = Format.TABL
     rows = [
         {
             "version": version.version,
-            "stage": version.stage.value,
+            "stage": "deleted" if version.deleted else version.stage.value,
             "digest": version.digest if output is not Format.TABLE else version.digest[:12],
             "published": timestamp(version.published),
         }
@@ -45,10 +48,12 @@ def get_version(
 ) -> None:
     """Verify one version and print its card. Exit 1 names the file that is not what was signed."""
     found, name, chosen = place(home), model_name(model), version_name(version)
+    known = state_of(found, model).versions.get(chosen)
+    if known is not None and known.deleted:
+        raise NotFound(f"{model} {version}: was deleted; `geometry history` says by whom and why")
     candidate = read_candidate(found.versions(), found.trust(), name, chosen)
     if candidate.card is None or candidate.manifest is None:
         raise NotVerified(candidate.verification_error or f"{model} {version}: has no card")
-    known = state_of(found, model).versions.get(chosen)
     card = candidate.card
     print_data(
         {

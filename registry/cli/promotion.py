@@ -1,4 +1,4 @@
-"""`geometry promote`, `rollback`, `status` and `history`: asking for a change of production, and watching it."""
+"""`geometry promote`, `rollback`, `status` and `adopt`: asking for a change of production, and watching it."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -46,7 +46,7 @@ TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait
 
 
 def add(app: typer.Typer) -> None:
-    for verb in (promote, rollback, status, history, adopt):
+    for verb in (promote, rollback, status, adopt):
         app.command()(verb)
 
 
@@ -238,35 +238,6 @@ def _print_status(state: State, view: dict[str, Any]) -> None:
         print(f"verdict: {verdict['outcome']}: {verdict['reason']}; {verdict['message']}")
     if view.get("problem"):
         print(f"stopped: {view['problem']}")
-
-
-def history(
-    model: ModelOption = MODEL,
-    evidence: Annotated[bool, typer.Option("--evidence", help="Also the judge's evidence.")] = False,
-    output: FormatOption = Format.TABLE,
-    home: HomeOption = None,
-) -> None:
-    """Print the journal: what was asked, by whom, what was decided, and why."""
-    entries = place(home).journal_of(model_name(model)).read()
-    if output is not Format.TABLE:
-        rows = [
-            {
-                "sequence": e.sequence,
-                "time": timestamp(e.time),
-                "actor": e.actor,
-                "kind": e.kind.value,
-                "data": dict(e.data),
-            }
-            for e in entries
-        ]
-        print_data(rows, output)
-        return
-    shown = [
-        {"sequence": entry.sequence, "time": timestamp(entry.time), "actor": entry.actor, "what": summary(entry)}
-        for entry in entries
-        if evidence or entry.kind.value != "evidence"
-    ]
-    print_table(shown, ("sequence", "time", "actor", "what"))
 
 
 def adopt(

@@ -16,9 +16,10 @@ from types import FrameType
 from registry.adapters.local.substrate import LocalSubstrate
 from registry.adapters.monitoring import Target, scrape
 from registry.adapters.projector import Projector
+from registry.controller.backups import Backups
 from registry.domain.checklist import Candidate
 from registry.domain.decision import decide
-from registry.domain.errors import Conflict, JournalDamaged, RegistryError
+from registry.domain.errors import Conflict, InvalidDocument, JournalDamaged, RegistryError
 from registry.domain.fold import fold
 from registry.domain.journal import Anchor, Draft, Entry, adoption, check_anchor
 from registry.domain.observation import Counters, Observation
@@ -54,6 +55,7 @@ class Watched:
     state: State
     memory: Memory = field(default_factory=Memory)
     refused: dict[Version, tuple[int, str]] = field(default_factory=dict)
+    pruned: set[Version] = field(default_factory=set)
     problem: str | None = None
 
 
@@ -64,6 +66,7 @@ class Controller:
     home: Home
     substrate: LocalSubstrate
     projector: Projector | None = None
+    backups: Backups | None = None
     now: Callable[[], datetime] = clock
     _watched: dict[Model, Watched] = field(default_factory=dict)
 
@@ -84,6 +87,9 @@ class Controller:
             except (RegistryError, OSError) as error:
                 self._complain(watched, str(error))
         self.substrate.apply(releases, self.now())
+        if self.backups is not None:
+            with suppress(InvalidDocument):  # every model's turn has said it
+                self.backups.step(load_policy(self.home.policy).backup, self.now())
         return recorded
 
     def _models(self) -> tuple[Model, ...]:
@@ -96,6 +102,7 @@ class Controller:
         turn = self._observe(watched, entries, now)
         decision = decide(turn)
         self._record(watched, decision, entries, now)
+        self._prune(watched)
         self._show(watched, turn, decision)
         if self.projector is not None:
             self.projector.project(watched.state, now)
@@ -171,7 +178,8 @@ class Controller:
         """What the checklist reads, when a request waits for it."""
         if not state.requests:
             return {}
-        asked = {request.version for request in state.requests} | {state.production, state.previous}
+        asked = {request.version for request in state.requests if request.action == "promote"}
+        asked |= {state.production, state.previous} if asked else set()
         store, trust = self.home.versions(), self.home.trust()
         return {
             version: read_candidate(store, trust, state.model, version)
@@ -187,6 +195,19 @@ class Controller:
                 _log.info("journal.%s model=%s %s", entry.kind, watched.state.model, _line(entry))
             watched.state = fold(watched.state.model, watched.journal.read()[len(entries) :], state=watched.state)
         watched.memory = decision.memory
+
+    def _prune(self, watched: Watched) -> None:
+        """Take the files of deleted versions out of the store; once per controller, and no reason to stop a turn."""
+        model = watched.state.model
+        for version, found in watched.state.versions.items():
+            if not found.deleted or version in watched.pruned:
+                continue
+            watched.pruned.add(version)
+            try:
+                if self.home.versions().strip(model, version):
+                    _log.info("version.pruned model=%s version=%s", model, version)
+            except OSError as error:
+                _log.error("version.not_pruned model=%s version=%s reason=%s", model, version, error)
 
     def _show(self, watched: Watched, turn: Turn, decision: Decision) -> None:
         write_view(self.home, watched.state, turn.observation, decision.verdict, now=turn.now)

@@ -40,6 +40,8 @@ def _move(state: State, version: Version, stage: Stage) -> State:
     current = state.version(version)
     if current.stage is stage:
         return state
+    if current.deleted:
+        raise JournalDamaged(f"version {version} was deleted, and the journal moves it to {stage}")
     if stage not in TRANSITIONS[current.stage]:
         raise JournalDamaged(
             f"version {version}: the journal moves it from {current.stage} to {stage}, which no rule allows"
@@ -204,6 +206,22 @@ def _archived(state: State, entry: Entry) -> State:
     return _answered(_move(state, Version(entry.data["version"]), Stage.ARCHIVED), entry)
 
 
+def _deleted(state: State, entry: Entry) -> State:
+    """version; request when one asked for it. Only what is archived is deleted; nobody rolls back to it any more."""
+    version = Version(entry.data["version"])
+    found = state.version(version)
+    if found.stage is not Stage.ARCHIVED or found.deleted:
+        raise JournalDamaged(f"version {version} is {'deleted' if found.deleted else found.stage} and is deleted")
+    versions = MappingProxyType({**state.versions, version: replace(found, deleted=True)})
+    previous = None if state.previous == version else state.previous
+    return _answered(replace(state, versions=versions, previous=previous), entry)
+
+
+def _restored(state: State, entry: Entry) -> State:  # noqa: ARG001 - all folds have one signature
+    """No field. What was asked before a restore is never taken: it was meant for a later state than this one."""
+    return replace(state, requests=())
+
+
 _FOLDS: Mapping[Kind, Callable[[State, Entry], State]] = {
     Kind.PUBLISHED: _published,
     Kind.REQUESTED: _requested,
@@ -219,5 +237,7 @@ _FOLDS: Mapping[Kind, Callable[[State, Entry], State]] = {
     Kind.ABORTED: _withdrawn,
     Kind.EXPIRED: _withdrawn,
     Kind.ARCHIVED: _archived,
+    Kind.DELETED: _deleted,
     Kind.ADOPTED: _answered,
+    Kind.RESTORED: _restored,
 }

@@ -9,6 +9,7 @@ from registry.domain.guarding import close, go_back
 from registry.domain.journal import Draft, Kind
 from registry.domain.plan import Plan, StepPlan
 from registry.domain.policy import Policy
+from registry.domain.retirement import RETIREMENTS
 from registry.domain.stages import TRANSITIONS, Stage
 from registry.domain.state import Request, State
 from registry.domain.turn import CONTROLLER, Memory, Turn
@@ -22,6 +23,8 @@ def answer(turn: Turn, request: Request) -> tuple[Draft, ...]:
     """The entries that answer `request`."""
     if request.action == "rollback":
         return _roll_back(turn, request)
+    if request.action in RETIREMENTS:
+        return (RETIREMENTS[request.action](turn.state, request),)
     if request.action == "adopt":
         return (_refused(request, "the journal is the one that was acted upon; there is nothing to adopt"),)
     if request.action == "promote" and request.to in (Stage.STAGING, Stage.PRODUCTION):
@@ -59,9 +62,11 @@ def checks(turn: Turn, version: Version) -> tuple[CheckResult, ...]:
 def _out_of_order(state: State, version: Version, *, to: str, source_stage: str | None) -> str | None:
     """Rules that need no evidence."""
     try:
-        stage = state.version(version).stage
+        stage, deleted = state.version(version).stage, state.version(version).deleted
     except NotFound as error:
         return str(error)
+    if deleted:
+        return f"version {version} was deleted; `geometry history` says why"
     if source_stage is not None and stage != source_stage:
         return f"version {version} is in {stage}, wanted {source_stage}"
     if stage == to:

@@ -17,13 +17,17 @@ from registry.domain.version import Model, Version
 
 @dataclass(frozen=True)
 class VersionState:
-    """A version that exists. sequence: its `published` entry; versions are ordered by it."""
+    """A version that exists. sequence: its `published` entry; versions are ordered by it.
+
+    deleted: of its files only the signed list is left, so that its number stays taken; it goes nowhere any more.
+    """
 
     version: Version
     digest: str
     stage: Stage
     sequence: int
     published: datetime
+    deleted: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from registry.adapters.local import envoy
+from registry.adapters.local import anchors, envoy
 from registry.adapters.local.envoy import LIVE, Ports
 from registry.adapters.local.gateway import Gateway
 from registry.adapters.local.processes import GRACE
@@ -70,7 +70,7 @@ class LocalSubstrate:
         serving: Serving,
         drain: timedelta = DRAIN,
     ) -> None:
-        self.gateway = Gateway(directory=home / "run" / "envoy", logs=program.logs, ports=ports)
+        self.gateway = Gateway(directory=home / anchors.DIRECTORY, logs=program.logs, ports=ports)
         self._home = home
         self._program = program
         self._templates = templates

@@ -72,12 +72,19 @@ class Deciding:
             observation=observation,
             now=now(),
             policy=load_policy(self._home.policy),
-            found={name: store.verify(SHAPES, name, trust).digest for name in store.versions(SHAPES)},
+            found={
+                name: store.verify(SHAPES, name, trust).digest
+                for name in store.versions(SHAPES)
+                if name not in state.versions
+            },
             candidates={name: read_candidate(store, trust, SHAPES, name) for name in state.versions},
         )
         drafts = decide(turn).drafts
         if drafts:
             journal.append(drafts, head=entries[-1] if entries else None, now=now())
+        for version in fold(SHAPES, journal.read()).versions.values():
+            if version.deleted:
+                store.strip(SHAPES, version.version)
         write_view(self._home, state, observation, None, now=now())
 
     def _observation(self, state: State) -> Observation:
