@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
 
+from registry.adapters.latency import LatencyProbe, Subject
 from registry.adapters.local.substrate import LocalSubstrate
 from registry.adapters.monitoring import Target, scrape
 from registry.adapters.projector import Projector
@@ -21,8 +22,11 @@ from registry.domain.decision import decide
 from registry.domain.errors import Conflict, JournalDamaged, RegistryError
 from registry.domain.fold import fold
 from registry.domain.journal import Anchor, Draft, Entry, adoption, check_anchor
-from registry.domain.observation import Counters, Observation
+from registry.domain.observation import Counters, Latency, Observation
+from registry.domain.policy import Policy
 from registry.domain.release import Release
+from registry.domain.requests import measured
+from registry.domain.rules import Rules
 from registry.domain.state import State, release
 from registry.domain.turn import Decision, Memory, Turn
 from registry.domain.version import Model, Version
@@ -64,6 +68,7 @@ class Controller:
     home: Home
     substrate: LocalSubstrate
     projector: Projector | None = None
+    probe: LatencyProbe = field(default_factory=LatencyProbe)
     now: Callable[[], datetime] = clock
     _watched: dict[Model, Watched] = field(default_factory=dict)
 
@@ -108,15 +113,21 @@ class Controller:
         anchor = self.substrate.gateway.anchors().get(state.model)
         if anchor is not None:
             self._check_anchor(watched, entries, anchor, now)
-        observation = Observation(revisions=revisions, route=route, counters=self._counters(state))
+        policy, candidates = load_policy(self.home.policy), self._candidates(state)
+        observation = Observation(
+            revisions=revisions,
+            route=route,
+            counters=self._counters(state),
+            latency=self._latency(state, policy, candidates),
+        )
         return Turn(
             state=state,
             observation=observation,
             now=now,
-            policy=load_policy(self.home.policy),
+            policy=policy,
             memory=watched.memory,
             found=self._found(watched),
-            candidates=self._candidates(state),
+            candidates=candidates,
         )
 
     def _check_anchor(self, watched: Watched, entries: Sequence[Entry], anchor: Anchor, now: datetime) -> None:
@@ -147,6 +158,19 @@ class Controller:
         for version, reason in reasons.items():
             _log.info("scrape.missing model=%s version=%s reason=%s", state.model, version, reason)
         return counters
+
+    def _latency(
+        self, state: State, policy: Policy, candidates: Mapping[Version, Candidate]
+    ) -> Mapping[Version, Latency]:
+        """What the staging revision of the promotion that is to be answered was measured at, once that is known."""
+        request = measured(state)
+        card = candidates[request.version].card if request and request.version else None
+        endpoint = self.substrate.staging(state.model) if card else None
+        if request is None or request.version is None or card is None or endpoint is None:
+            return {}
+        subject = Subject(endpoint.url, state.model, card.input, Rules(policy.checklist).requests)
+        latency = self.probe.latency(f"{request.id} {endpoint.incarnation}", subject)
+        return {} if latency is None else {request.version: latency}
 
     def _found(self, watched: Watched) -> Mapping[Version, str]:
         """Versions in the store that the journal does not know and that verify, oldest first."""

@@ -12,7 +12,7 @@ from registry.domain.card import Card, InputSpec, Lineage, Metrics, Reference, S
 from registry.domain.checklist import Candidate, CheckResult, Outcome, examine, lower_bound, passes
 from registry.domain.evaluation import Baseline, EvaluatedImage, Evaluation
 from registry.domain.manifest import Manifest
-from registry.domain.policy import Check, CheckRule
+from registry.domain.rules import Check, CheckRule
 from registry.domain.version import Model, Version
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

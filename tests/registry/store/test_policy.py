@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from registry.domain.errors import InvalidDocument
-from registry.domain.policy import Check, CheckRule, Policy
+from registry.domain.policy import Policy
+from registry.domain.rules import Check, CheckRule
 from registry.store.policy import DEFAULT_POLICY_TEXT, load_policy
 
 
