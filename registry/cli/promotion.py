@@ -231,7 +231,7 @@ def _print_status(state: State, view: dict[str, Any]) -> None:
         print(f"rollback window of {state.guarding.version} since {timestamp(state.guarding.since)}: "
               f"{state.guarding.previous or 'no version'} waits")  # fmt: skip
     for version, known in state.versions.items():
-        if known.forced:
+        if known.forced and known.stage in (Stage.STAGING, Stage.PRODUCTION):
             print(f"version {version} was FORCED past {', '.join(known.forced)}; `geometry history` says why")
     verdict = view.get("verdict")
     if verdict:

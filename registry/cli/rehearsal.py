@@ -1,6 +1,7 @@
 """`geometry check` and `promote --dry-run`: the controller's own rules on what is there now, with nothing recorded."""
 
 import difflib
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -200,7 +201,8 @@ def _difference(before: State, after: State, policy: Policy) -> str:
 
 
 def _text(objects: Sequence[Object]) -> list[str]:
-    return yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True).splitlines(keepends=True)
+    plain = json.loads(json.dumps(objects))  # without aliases for parts that are shared
+    return yaml.safe_dump_all(plain, sort_keys=False, allow_unicode=True).splitlines(keepends=True)
 
 
 def _steps(plan: Plan) -> list[dict[str, Any]]:
