@@ -66,10 +66,14 @@ def ask(home: Home, model: Model, request: Mapping[str, Any], *, seconds: float,
 
 def answer_to(home: Home, model: Model, request: str, *, seconds: float) -> Entry:
     """Wait for the entry that answers the request of this id; raises Refused, Unreachable or TimeoutError."""
-    journal = home.journal_of(model)
+    journal, told = home.journal_of(model), False
 
     def answer() -> Entry | None:
+        nonlocal told
         for entry in journal.read():
+            if entry.kind is Kind.STAGED and entry.data.get("promotion") == request and not told:
+                told = True
+                say(summary(entry))
             if entry.data.get("request") == request:
                 return entry
             if entry.kind is Kind.ABORTED and entry.data.get("promotion") == request:

@@ -115,7 +115,8 @@ def _done_already(state: State, version: Version, to: str) -> bool:
 def _wait(found: Home, model: Model, version: Version, *, seconds: float, to: str, after: Entry | None) -> None:
     state = follow(found, model, seconds=seconds, after=after)
     if state.version(version).stage != to:
-        raise RegistryError(f"{model} {version} is not in {to}: {_end(found, model, version)}")
+        how = _end(found, model, version) or f"it is in {state.version(version).stage}"
+        raise RegistryError(f"{model} {version} is not in {to}: {how}")
     if to == Stage.PRODUCTION:
         wait_for(partial(_has_all, found, model, version), seconds=SERVING, what=f"{model} {version} at 100 %")
 
@@ -233,6 +234,9 @@ def _print_status(state: State, view: dict[str, Any]) -> None:
     for version, known in state.versions.items():
         if known.forced and known.stage in (Stage.STAGING, Stage.PRODUCTION):
             print(f"version {version} was FORCED past {', '.join(known.forced)}; `geometry history` says why")
+    for request in state.requests:
+        asked = " ".join(filter(None, (request.action, request.version, request.to)))
+        print(f"waiting: {asked}, asked for by {request.by}" + (", its latency is measured" if request.staged else ""))
     verdict = view.get("verdict")
     if verdict:
         print(f"verdict: {verdict['outcome']}: {verdict['reason']}; {verdict['message']}")

@@ -27,8 +27,20 @@ def decide(turn: Turn) -> Decision:
     decision = _progress(turn)
     if decision.drafts or not turn.state.requests:
         return replace(decision, memory=replace(decision.memory, last_turn=turn.now))
-    drafts = answer(turn, turn.state.requests[0])
-    return replace(decision, drafts=drafts, memory=replace(decision.memory, last_turn=turn.now))
+    return replace(decision, drafts=_answer(turn), memory=replace(decision.memory, last_turn=turn.now))
+
+
+def _answer(turn: Turn) -> tuple[Draft, ...]:
+    """The answer to the oldest request that can be answered. One promotion waits for another, nothing else does."""
+    promotes = False
+    for request in turn.state.requests:
+        if request.action == "promote" and promotes:
+            continue
+        drafts = answer(turn, request)
+        if drafts:
+            return drafts
+        promotes = promotes or request.action == "promote"
+    return ()
 
 
 def _progress(turn: Turn) -> Decision:

@@ -57,9 +57,9 @@ def _promote(turn: Turn, request: Request) -> tuple[Draft, ...]:
 
 
 def measured(state: State) -> Request | None:
-    """The promotion whose staging revision is to be measured now: the one that is answered next."""
-    first = state.requests[0] if state.requests else None
-    if first is None or (first.action, first.to) != ("promote", Stage.PRODUCTION) or first.force:
+    """The promotion whose staging revision is to be measured now: the oldest one, when it is one to production."""
+    first = next((request for request in state.requests if request.action == "promote"), None)
+    if first is None or first.to != Stage.PRODUCTION or first.force:
         return None
     return first if state.rollout is None and first.version is not None and first.version == state.staging else None
 

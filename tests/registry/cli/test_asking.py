@@ -140,6 +140,22 @@ def test_a_promotion_repeated_while_its_request_waits_follows_that_one(published
     assert [entry.kind for entry in journal.read()].count("requested") == 1
 
 
+def test_a_promotion_that_somebody_withdraws_is_refused_with_who_and_why(published, geometry, deciding):
+    journal = published.journal_of("shapes")
+    with deciding(published) as controller:
+        controller.pause()
+        promotion = {"id": "waits", "action": "promote", "version": "1", "to": "production"}
+        file_request(journal, promotion, by="ann", now=now())
+        file_request(
+            journal, {"id": "end", "action": "abort", "version": None, "reason": "not today"}, by="bob", now=now()
+        )
+        assert "waiting: promote 1 production, asked for by ann" in geometry("status").output
+        threading.Timer(0.3, controller.go_on).start()
+        ran = geometry(*PROMOTE, "--yes")
+    assert ran.code == 3
+    assert "withdrawn by bob: not today" in ran.told
+
+
 def test_a_rollout_that_does_not_end_in_time_is_a_timeout(published, geometry, deciding):
     publish_tiny(published.root, flip=True)
     with deciding(published):

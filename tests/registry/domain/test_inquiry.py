@@ -93,6 +93,12 @@ def test_another_promotion_waits_behind_it_and_is_refused_then() -> None:
     assert "a rollout of 2 is in progress" in place.entries[-1].data["reason"]
 
 
+def test_an_approval_does_not_wait_behind_it() -> None:
+    place = measuring()
+    place.ask("approve", V3, by="bob")
+    assert kinds(place.turn().drafts) == ["approved"]
+
+
 def test_a_killed_controller_goes_on_waiting() -> None:
     place = measuring()
     place.restart()
