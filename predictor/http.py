@@ -162,11 +162,12 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             return
         self._in_headers = False
-        self._head_bytes = 0
-        size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
-        if size > self.site.wire.max_headers:
-            self._turn_away(self._too_many_headers(str(size)))
-            return
+        received, self._head_bytes = self._head_bytes, 0
+        if received > self.site.wire.max_headers:  # with what came of the body: only then it is worth adding up
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > self.site.wire.max_headers:
+                self._turn_away(self._too_many_headers(str(size)))
+                return
         if self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
             self._turn_away(BadRequest(f"headers: found {self._hosts} Host headers, wanted one"))  # RFC 9112, 3.2
             return

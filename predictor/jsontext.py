@@ -69,6 +69,9 @@ def parse(body: bytes) -> Document:
 
 def fields(item: object, where: str, wanted: Collection[str]) -> dict[str, Any]:
     """Those of the wanted members that an object has; raises BadRequest for no object, or a name that stands twice."""
+    if type(item) is Object and len(item) == 1:  # as most are: nothing stands twice
+        (only,) = item
+        return {only: item[only]} if only in wanted else {}
     names = _names(item, where)
     return {name: item[name] for name in wanted if name in names}  # type: ignore[index]  # _names knows an object
 

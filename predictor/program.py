@@ -1,6 +1,5 @@
 """The parts of the serving program put together: settings → verified version → model → server."""
 
-import gc
 import logging
 
 from predictor.metrics import Metrics
@@ -34,5 +33,4 @@ def serve(settings: Settings) -> None:
         served.variant,
         served.digest,
     )
-    gc.enable()
     Server(model, settings).start([model])

@@ -157,7 +157,8 @@ class GrpcServer:
             given = headers.get(HEADER)
             request_id = headers[HEADER] = self._ids.of(given.encode() if isinstance(given, str) else None)
             try:
-                await context.send_initial_metadata(((HEADER, request_id), *self._who))
+                # At the end of the answer: sent before it, this would be a second answer for every message.
+                context.set_trailing_metadata(((HEADER, request_id), *self._who))
                 return await self._answer(method, message, parse, headers, context)
             except grpc.aio.InternalError:
                 # What grpcio says when the client left meanwhile; it logs a stack of all but a cancellation.

@@ -6,7 +6,7 @@ from typing import Any
 from predictor.imagefile import is_file
 from predictor.instances import read_images
 from predictor.jsontext import array, dumps, fields, parse
-from predictor.query import Body, Limits, Predictions, Query
+from predictor.query import Body, Form, Limits, Predictions, Query
 from predictor.served import Served
 
 
@@ -44,4 +44,4 @@ def named(predictions: Predictions, classes: tuple[str, ...]) -> list[dict[str, 
     ]
 
 
-FORM = V1()
+FORM: Form = V1()

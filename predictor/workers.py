@@ -5,7 +5,6 @@ connections that a dead process had not accepted wait for its successor. The par
 """
 
 import ctypes
-import gc
 import logging
 import mmap
 import os
@@ -73,8 +72,6 @@ class Workers:
 
     def run(self) -> None:
         """Returns when all have ended after SIGTERM, SIGINT or SIGQUIT."""
-        gc.collect()
-        gc.freeze()  # the collector would write to, and so copy, every page it looks at
         signal.pthread_sigmask(signal.SIG_BLOCK, {*_SIGNALS, signal.SIGCHLD})
         while True:
             self._start_due()

@@ -1,10 +1,11 @@
 """The clients of a soak: each is a thread that asks until it is told to stop, and counts what it was told."""
 
 import random
+import resource
 import socket
 import struct
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from threading import Event, Thread
 
 import grpc
@@ -17,7 +18,7 @@ from tests.predictor.conftest import RunningServer
 from tests.soak.questions import V1, Question, bad, good
 from tests.soak.tally import CUT, LEFT, LOST, Tally
 
-IDLE = 100  # connections that only exist
+IDLE = 5000  # connections that only exist, or half as many as this process may have
 DROP = 0.02  # seconds between two pieces of a slow request
 Client = Callable[[RunningServer, Tally, Event, random.Random], None]
 
@@ -72,13 +73,14 @@ def leaving(server: RunningServer, tally: Tally, stop: Event, chance: random.Ran
         stop.wait(DROP)
 
 
-def idle(server: RunningServer, tally: Tally, stop: Event, chance: random.Random) -> None:
+@contextmanager
+def idle(server: RunningServer, tally: Tally) -> Iterator[None]:
     """Connections that ask once and then wait, for the whole time."""
+    live = Question("idle", request("GET", "/v2/health/live", length=False), (200,))
     with ExitStack() as stack:
-        for _ in range(IDLE):
-            wire = stack.enter_context(Wire(server.http))
-            ask(wire, Question("idle", request("GET", "/v2/health/live", length=False), (200,)), tally)
-        stop.wait()
+        for _ in range(min(IDLE, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)):
+            ask(stack.enter_context(Wire(server.http)), live, tally)
+        yield
 
 
 def over_grpc(server: RunningServer, tally: Tally, stop: Event, chance: random.Random) -> None:
@@ -129,11 +131,11 @@ def settle(wire: Wire, question: Question, tally: Tally) -> bool:
     return answer.headers.get("connection") != "close"
 
 
-CLIENTS: list[Client] = [keeping, keeping, visiting, slow, leaving, idle, over_grpc]
+CLIENTS: list[Client] = [keeping, keeping, visiting, slow, leaving, over_grpc]
 
 
 def start(server: RunningServer, tally: Tally, stop: Event) -> list[Thread]:
-    """All of them, each with a seed of its own."""
+    """All that ask, each with a seed of its own."""
     threads = [
         Thread(target=client, args=(server, tally, stop, random.Random(seed)), name=client.__name__)
         for seed, client in enumerate(CLIENTS)
