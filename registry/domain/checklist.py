@@ -86,10 +86,10 @@ def examine(
         _lineage(candidate),
         _data(candidate),
         _metrics(candidate, now, oldest=asked.limit(Check.METRICS)),
-        _accuracy(pairs, minimum=asked.limit(Check.ACCURACY) or 0.0),
-        _recall(candidate, pairs, minimum=asked.limit(Check.RECALL) or 0.0),
-        _calibration(candidate, variant, maximum=asked.limit(Check.CALIBRATION) or 0.0),
-        _parity(candidate, maximum=asked.limit(Check.PARITY) or 0.0),
+        _accuracy(pairs, minimum=asked.bound(Check.ACCURACY)),
+        _recall(candidate, pairs, minimum=asked.bound(Check.RECALL)),
+        _calibration(candidate, variant, maximum=asked.bound(Check.CALIBRATION)),
+        _parity(candidate, maximum=asked.bound(Check.PARITY)),
         _int8(candidate, variant),
     )
     return tuple(replace(result, required=asked.required(result.check)) for result in results)

@@ -82,6 +82,13 @@ class Rules:
         told = [rule.minimum if LIMITS[check].end == "min" else rule.maximum for rule in self._of(check)]
         return next((limit for limit in told if limit is not None), LIMITS[check].default)
 
+    def bound(self, check: Check) -> float:
+        """The limit of a question that has one without any rule."""
+        limit = self.limit(check)
+        if limit is None:
+            raise ValueError(f"{check} has no limit unless a rule sets one")
+        return limit
+
     def required(self, check: Check) -> bool:
         """Whether an answer other than pass refuses."""
         return next((rule.required for rule in self._of(check) if rule.required is not None), True)
