@@ -79,7 +79,7 @@ def examine(
     one that the policy wants to serve.
     """
     asked = Rules(rules)
-    pairs = None if production is None else _pairs(candidate, production)
+    pairs = None if production is None else _pairs(candidate, production, int8=variant == INT8)
     results = (
         _digest(candidate, recorded_digest),
         _signature(candidate),
@@ -189,11 +189,14 @@ def _metrics(candidate: Candidate, now: datetime, *, oldest: float | None) -> Ch
     return _judged(Check.METRICS, got, want, good=oldest is None or age <= oldest)
 
 
-def _pairs(candidate: Candidate, production: Candidate) -> Mapping[str, Pairs] | str:
+def _pairs(candidate: Candidate, production: Candidate, *, int8: bool) -> Mapping[str, Pairs] | str:
     evaluation = candidate.evaluation
     if evaluation is None or not evaluation.images:
         return candidate.verification_error or "no evaluated images in evaluation.json"
-    return paired(evaluation, production.evaluation, version=production.version, digest=production.digest)
+    if int8 and any(image.int8 is None for image in evaluation.images):
+        return "no answers of int8 in evaluation.json"
+    other, digest = production.evaluation, production.digest
+    return paired(evaluation, other, version=production.version, digest=digest, int8=int8)
 
 
 def _accuracy(pairs: Mapping[str, Pairs] | str | None, *, minimum: float) -> CheckResult:

@@ -45,15 +45,16 @@ class Bounded:
 
 
 def paired(
-    mine: Evaluation, other: Evaluation | None, *, version: Version, digest: str | None
+    mine: Evaluation, other: Evaluation | None, *, version: Version, digest: str | None, int8: bool = False
 ) -> Mapping[str, Pairs] | str:
     """Pairs on the images of `mine`, by the class they show; or why there are none.
 
-    other: of production, which is `version` with `digest`. What it said of these very images counts before that.
+    other: of production, which is `version` with `digest`. What it said of these very images counts before that. int8:
+    the answers of that net of `mine`, which is the one that would serve.
     """
     baseline = mine.baseline
     if baseline is not None and (baseline.version, baseline.digest) == (version, digest):
-        return _by_class(mine, baseline.classes)
+        return _by_class(mine, baseline.classes, int8=int8)
     if other is None or other.test_digest != mine.test_digest:
         found = "has none that can be read" if other is None else f"was tested on {other.test_digest[:12]}"
         return (
@@ -63,13 +64,14 @@ def paired(
     predicted = {image.id: image.fp32 for image in other.images}
     if {image.id for image in mine.images} != predicted.keys():
         return f"no pairs: the same test digest as production {version}, but other images"
-    return _by_class(mine, [predicted[image.id] for image in mine.images])
+    return _by_class(mine, [predicted[image.id] for image in mine.images], int8=int8)
 
 
-def _by_class(evaluation: Evaluation, other: Sequence[str]) -> Mapping[str, Pairs]:
+def _by_class(evaluation: Evaluation, other: Sequence[str], *, int8: bool) -> Mapping[str, Pairs]:
     right: defaultdict[str, list[tuple[bool, bool]]] = defaultdict(list)
     for image, predicted in zip(evaluation.images, other, strict=True):
-        right[image.label].append((image.fp32 == image.label, predicted == image.label))
+        mine = image.int8 if int8 else image.fp32
+        right[image.label].append((mine == image.label, predicted == image.label))
     return {name: _count(found) for name, found in right.items()}
 
 

@@ -210,6 +210,16 @@ def test_int8_is_asked_for_where_the_policy_serves_it() -> None:
     assert ask(version("2", range(9)), variant="int8")[Check.INT8].got == "offered, loses at most 0.40%"
 
 
+def test_where_int8_serves_its_own_answers_are_compared() -> None:
+    found = version("2", range(9))
+    assert found.evaluation
+    assert ask(found, variant="int8")[Check.ACCURACY].got == "no answers of int8 in evaluation.json"
+    images = tuple(replace(image, int8="circle") for image in found.evaluation.images)
+    worse = replace(found, evaluation=replace(found.evaluation, images=images))
+    assert ask(worse)[Check.ACCURACY].passed
+    assert ask(worse, variant="int8")[Check.ACCURACY].got.startswith("50.0 % − 95.0 %")
+
+
 def test_calibration_is_that_of_the_net_that_serves() -> None:
     result = ask(version("2", range(9)), variant="int8")[Check.CALIBRATION]
     assert (result.outcome, result.got) == (Outcome.FAIL, "ece 0.0600")

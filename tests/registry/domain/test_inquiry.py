@@ -148,7 +148,10 @@ def test_a_version_serves_the_variant_that_the_policy_wanted_when_it_was_promote
     found = candidate(V2)
     assert found.card
     offered = {"fp32": found.card.variants["fp32"], "int8": {"file": "i", "ece": 0.01}}
-    place.candidates[V2] = replace(found, card=replace(found.card, variants=offered))
+    assert found.evaluation
+    images = tuple(replace(image, int8=image.fp32) for image in found.evaluation.images)
+    evaluation, card = replace(found.evaluation, images=images), replace(found.card, variants=offered)
+    place.candidates[V2] = replace(found, card=card, evaluation=evaluation)
     place.ask("promote", V2, "production")
     place.turn()
     wanted = release(place.state)
