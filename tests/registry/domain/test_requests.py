@@ -64,7 +64,7 @@ REFUSED: list[Row] = [
         V3,
         "production",
         None,
-        "a rollout of 2 is in progress; wait for it, or end it with `geometry rollback`",
+        "a rollout of 2 is in progress; wait for it, or end it with `geometry abort`",
     ),
     (
         soaking,
@@ -72,7 +72,7 @@ REFUSED: list[Row] = [
         V3,
         "staging",
         None,
-        "a rollout of 2 is in progress; wait for it, or end it with `geometry rollback`",
+        "a rollout of 2 is in progress; wait for it, or end it with `geometry abort`",
     ),
 ]
 
