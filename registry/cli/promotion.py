@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from registry.cli.asking import answer_to, ask, controller_runs, follow, require_controller, summary, wait_for
+from registry.cli.notices import notices
 from registry.cli.options import (
     AS,
     MODEL,
@@ -226,17 +227,12 @@ def _print_status(state: State, view: dict[str, Any]) -> None:
         steps = [f"[{step.name}]" if index == state.rollout.step else step.name
                  for index, step in enumerate(state.rollout.plan.steps)]  # fmt: skip
         withheld = ", withheld: no ready endpoint" if state.rollout.withheld else ""
-        paused = f", paused since {timestamp(state.rollout.paused)}" if state.rollout.paused else ""
-        print(f"rollout of {state.rollout.version}: {' → '.join([*steps, '100 %'])}{withheld}{paused}")
+        print(f"rollout of {state.rollout.version}: {' → '.join([*steps, '100 %'])}{withheld}")
     if state.guarding is not None:
         print(f"rollback window of {state.guarding.version} since {timestamp(state.guarding.since)}: "
               f"{state.guarding.previous or 'no version'} waits")  # fmt: skip
-    for version, known in state.versions.items():
-        if known.forced and known.stage in (Stage.STAGING, Stage.PRODUCTION):
-            print(f"version {version} was FORCED past {', '.join(known.forced)}; `geometry history` says why")
-    for request in state.requests:
-        asked = " ".join(filter(None, (request.action, request.version, request.to)))
-        print(f"waiting: {asked}, asked for by {request.by}" + (", its latency is measured" if request.staged else ""))
+    for line in notices(state):
+        print(line)
     verdict = view.get("verdict")
     if verdict:
         print(f"verdict: {verdict['outcome']}: {verdict['reason']}; {verdict['message']}")

@@ -13,20 +13,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
 
-from registry.adapters.latency import LatencyProbe, Subject
+from registry.adapters.latency import LatencyProbe
 from registry.adapters.local.substrate import LocalSubstrate
 from registry.adapters.monitoring import Target, scrape
 from registry.adapters.projector import Projector
+from registry.controller.measuring import staging_latency
 from registry.domain.checklist import Candidate
 from registry.domain.decision import decide
 from registry.domain.errors import Conflict, JournalDamaged, RegistryError
 from registry.domain.fold import fold
 from registry.domain.journal import Anchor, Draft, Entry, adoption, check_anchor
-from registry.domain.observation import Counters, Latency, Observation
-from registry.domain.policy import Policy
+from registry.domain.observation import Counters, Observation
 from registry.domain.release import Release
-from registry.domain.requests import measured
-from registry.domain.rules import Rules
 from registry.domain.state import State, release
 from registry.domain.turn import Decision, Memory, Turn
 from registry.domain.version import Model, Version
@@ -118,7 +116,7 @@ class Controller:
             revisions=revisions,
             route=route,
             counters=self._counters(state),
-            latency=self._latency(state, policy, candidates),
+            latency=staging_latency(state, policy, candidates, substrate=self.substrate, probe=self.probe),
         )
         return Turn(
             state=state,
@@ -158,19 +156,6 @@ class Controller:
         for version, reason in reasons.items():
             _log.info("scrape.missing model=%s version=%s reason=%s", state.model, version, reason)
         return counters
-
-    def _latency(
-        self, state: State, policy: Policy, candidates: Mapping[Version, Candidate]
-    ) -> Mapping[Version, Latency]:
-        """What the staging revision of the promotion that is to be answered was measured at, once that is known."""
-        request = measured(state)
-        card = candidates[request.version].card if request and request.version else None
-        endpoint = self.substrate.staging(state.model) if card else None
-        if request is None or request.version is None or card is None or endpoint is None:
-            return {}
-        subject = Subject(endpoint.url, state.model, card.input, Rules(policy.checklist).requests)
-        latency = self.probe.latency(f"{request.id} {endpoint.incarnation}", subject)
-        return {} if latency is None else {request.version: latency}
 
     def _found(self, watched: Watched) -> Mapping[Version, str]:
         """Versions in the store that the journal does not know and that verify, oldest first."""
