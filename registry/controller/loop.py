@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
 
+from registry.adapters.latency import LatencyProbe
 from registry.adapters.local.substrate import LocalSubstrate
 from registry.adapters.monitoring import Target, scrape
 from registry.adapters.projector import Projector
 from registry.controller.backups import Backups
+from registry.controller.measuring import staging_latency
 from registry.domain.checklist import Candidate
 from registry.domain.decision import decide
 from registry.domain.errors import Conflict, InvalidDocument, JournalDamaged, RegistryError
@@ -67,6 +69,7 @@ class Controller:
     substrate: LocalSubstrate
     projector: Projector | None = None
     backups: Backups | None = None
+    probe: LatencyProbe = field(default_factory=LatencyProbe)
     now: Callable[[], datetime] = clock
     _watched: dict[Model, Watched] = field(default_factory=dict)
 
@@ -115,15 +118,21 @@ class Controller:
         anchor = self.substrate.gateway.anchors().get(state.model)
         if anchor is not None:
             self._check_anchor(watched, entries, anchor, now)
-        observation = Observation(revisions=revisions, route=route, counters=self._counters(state))
+        policy, candidates = load_policy(self.home.policy), self._candidates(state)
+        observation = Observation(
+            revisions=revisions,
+            route=route,
+            counters=self._counters(state),
+            latency=staging_latency(state, policy, candidates, substrate=self.substrate, probe=self.probe),
+        )
         return Turn(
             state=state,
             observation=observation,
             now=now,
-            policy=load_policy(self.home.policy),
+            policy=policy,
             memory=watched.memory,
             found=self._found(watched),
-            candidates=self._candidates(state),
+            candidates=candidates,
         )
 
     def _check_anchor(self, watched: Watched, entries: Sequence[Entry], anchor: Anchor, now: datetime) -> None:
