@@ -22,8 +22,8 @@ from predictor.imagefile import check_pixels
 from predictor.metrics import Metrics, Traffic
 from predictor.query import Limits, Pixels, Predictions, Query
 
-TURN = 0.004
-"""Seconds of work, as predicted, after which the event loop looks at its sockets."""
+TURN = 0.010
+"""Seconds of work, as predicted, after which the event loop looks at its sockets: a new connection waits for two."""
 LONG = 0.004
 """Predicted seconds from which a request goes to the thread: below, the hand-off shows in its latency."""
 LARGE_BODY = 1_000_000
@@ -96,6 +96,9 @@ class Engine:
         """Take a call whose request is whole: it is answered or refused in its turn, or refused now."""
         self._metrics.began()
         self._in_flight += 1
+        if call.gone:
+            self._end()
+            return
         try:
             self._admit(call)
         except PredictorError as error:
@@ -184,7 +187,7 @@ class Engine:
 
     def _classify(self, _call: Call, _query: Query, images: Pixels) -> Predictions:
         predictions = Predictions.of(self._classifier.classify(images))
-        if not math.isfinite(sum(predictions.confidence)):
+        if not math.isfinite(sum(map(sum, predictions.rows))):
             raise ArithmeticError("the net answered with a probability that is no number")
         return predictions
 
@@ -227,6 +230,7 @@ class Engine:
     def _left_thread(self, cost: float, done: Callable[[], None]) -> None:
         self._thread_seconds = max(0.0, self._thread_seconds - cost)
         self._in_thread -= 1
+        self._metrics.queue(len(self._queue) + self._in_thread)
         done()
 
     def _finish(self, call: Call, predictions: Predictions, answer: Any) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event
 
@@ -10,7 +11,7 @@ import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub as Stub
 
-from tests.hostile.conftest import V1
+from tests.hostile.conftest import V1, serving
 from tests.hostile.wire import Wire, request
 from tests.predictor.conftest import RunningServer
 
@@ -20,16 +21,17 @@ CLIENTS = 4
 
 @pytest.fixture
 def leaving(home: Path) -> Iterator[RunningServer]:
-    running = RunningServer(home, "--drain", str(DRAIN), workers=2)
-    yield running
-    assert running.wait() == 0
+    with serving(home, "--drain", str(DRAIN), workers=2) as running:
+        yield running
 
 
 def test_a_signal_loses_no_request(leaving: RunningServer, png: bytes) -> None:
-    stop = Event()
-    with ThreadPoolExecutor(CLIENTS) as clients, Wire(leaving.http) as half, Wire(leaving.http) as kept:
+    content = request("POST", V1, png, "Content-Type: image/png")
+    with ThreadPoolExecutor(CLIENTS) as clients, ExitStack() as stack:
+        stop = Event()
+        stack.callback(stop.set)  # whatever happens: else nobody could wait for the clients
+        half, kept = (stack.enter_context(Wire(leaving.http)) for _ in range(2))
         asked = [clients.submit(ask_until, stop, leaving, png) for _ in range(CLIENTS)]
-        content = request("POST", V1, png, "Content-Type: image/png")
         half.send(content[:-50])
         assert kept.send(content).reply().status == 200
         leaving.process.terminate()
@@ -57,6 +59,26 @@ def test_a_signal_is_told_over_grpc_and_calls_go_on(leaving: RunningServer, png:
         assert not stub.ModelReady(pb.ModelReadyRequest(name="shapes")).ready
         assert stub.ServerLive(pb.ServerLiveRequest()).live
         assert len(stub.ModelInfer(call).outputs) == 3
+
+
+NEVER: dict[str, bytes] = {
+    "silent": b"",
+    "half a header": b"POST / HT",
+    "half a body": request("POST", V1, b"{", "Content-Length: 100", length=False),
+    "half a body of a cold route": request("POST", "/health", b"{", "Content-Length: 100", length=False),
+    "never reads": request("GET", "/metrics", length=False) * 2000,
+}
+
+
+def test_clients_that_never_finish_do_not_hold_up_the_end(home: Path) -> None:
+    with serving(home, "--receive_timeout", "0.5") as server, ExitStack() as stack:
+        for content in NEVER.values():
+            wire = stack.enter_context(Wire(server.http))
+            wire.socket.settimeout(1)
+            with suppress(TimeoutError):
+                wire.send(content)
+        server.process.terminate()
+        assert server.process.wait(timeout=20) == 0
 
 
 def ask(server: RunningServer, png: bytes) -> int:
