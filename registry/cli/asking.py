@@ -131,7 +131,8 @@ def summary(entry: Entry) -> str:
             detail = f"against {data['base']}, {steps or 'at once'}" if data["base"] else "the first version"
             detail += _forced(data)
         case Kind.STEPPED:
-            detail = f"{StepPlan(data['weight'], 0, data.get('mirror', 0)).name} of live requests"
+            step = StepPlan(data["weight"], 0, data.get("mirror", 0))
+            detail = f"{step.name} of live requests" if step.weight or step.mirror else step.name
         case Kind.VERDICT:
             subject = f"verdict on {data['version']}: {data['verdict']}"
             detail = f"{data['reason']}; {data['message']}"

@@ -111,7 +111,7 @@ def _judge(turn: Turn, rollout: Rollout, memory: Memory, *, problem: str | None)
         soaked=rollout.soaked(turn.now) and reading.window is not None,
         problem=problem or reading.problem,
     )
-    if rollout.paused is not None and verdict.outcome is Outcome.PROMOTE:
+    if rollout.paused is not None and verdict.outcome in (Outcome.PROMOTE, Outcome.HOLD):
         verdict = Verdict(Outcome.HOLD, "paused", verdict.message, verdict.numbers)
     return _conclude(turn, rollout, memory, verdict)
 

@@ -123,7 +123,7 @@ def test_a_paused_rollout_takes_no_step_up_and_goes_on_collecting_evidence() -> 
     for _ in range(100):
         traffic(place)
         place.turn()
-    assert (rollout(place).step, rollout(place).verdict) == (0, ("hold", "soaking"))
+    assert (rollout(place).step, rollout(place).verdict) == (0, ("hold", "paused"))
     assert place.memory.evidence.step.canary_exposure > 10_000
 
 

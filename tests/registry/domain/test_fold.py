@@ -35,13 +35,11 @@ from tests.registry.domain.builders import (
 )
 
 VERSIONS = (V1, V2, V3)
-BRIEF = with_policy(
-    QUICK,
-    deadline=120,
-    rollback_window=60,
-    steps=(Step(0, 3), Step(0, 3, mirror=100), Step(10, 5), Step(50, 5)),
-)
-MEASURED = replace(BRIEF, checklist=(), approvals=Approvals(required=1, expire=100))
+BRIEF = with_policy(QUICK, deadline=120, rollback_window=60)
+SHOWN = with_policy(BRIEF, steps=(Step(0, 3), Step(0, 3, mirror=100), *BRIEF.rollout.steps))
+"""Reached by header and mirrored to before its first weight."""
+
+MEASURED = replace(SHOWN, checklist=(), approvals=Approvals(required=1, expire=100))
 """With the latency of a staging revision and an approval before production."""
 
 
@@ -67,7 +65,7 @@ def check(state: State) -> None:
 class Course(RuleBasedStateMachine):
     """A controller under whatever can be seen and asked, killed between and inside of turns."""
 
-    @initialize(policy=st.sampled_from([BRIEF, MEASURED]))
+    @initialize(policy=st.sampled_from([BRIEF, SHOWN, MEASURED]))
     def begin(self, policy: Policy) -> None:
         self.place = Installation(policy=policy)
         self.place.publish(V1, V2)
