@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from registry.domain.errors import JournalDamaged, Refused
 from registry.domain.fold import fold
+from registry.domain.inquiry import Question, inquire
 from registry.domain.journal import Draft, Kind
-from registry.domain.requests import refusal
 from registry.domain.retirement import check_archivable, check_deletable, prunable
 from registry.domain.turn import Turn
 from tests.registry.domain.builders import (
@@ -88,7 +88,7 @@ def test_what_is_not_there_is_refused(action: str, version: str | None, reason: 
 def test_a_deleted_version_goes_nowhere(to: str) -> None:
     place = retired()
     turn = Turn(place.state, place.observation(), NOON, place.policy)
-    assert "was deleted" in refusal(turn, V3, to=to, source_stage=None)[0]
+    assert "was deleted" in str(inquire(turn, Question(V3, to, "ada")).reason)
 
 
 @pytest.mark.parametrize("draft", [
