@@ -130,7 +130,7 @@ class GrpcServer:
         self._options = [
             ("grpc.max_send_message_length", max_message),
             ("grpc.max_receive_message_length", max_message),
-            ("grpc.max_concurrent_streams", CONCURRENT // 4),  # so that no connection takes all places
+            ("grpc.max_concurrent_streams", CONCURRENT),
             ("grpc.so_reuseport", int(shared)),
         ]
 
