@@ -23,8 +23,8 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 EXTRAS := predictor registry training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test coverage conformance soak chaos prove readme bench bench-journal \
-	train serve predict demo demo-down mlflow verify lock clean
+.PHONY: help install lint format test coverage conformance soak chaos prove readme bench \
+	train serve predict demo demo-down mlflow verify lock
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,8 +94,6 @@ readme: $(READY) ## Run every command of the README in a clean clone with an emp
 bench: $(BENCH) ## Our server beside others, goal by goal; about twenty minutes (ROWS=granian,start for some)
 	$(BIN)/python -m tests.bench $(if $(ROWS),--rows $(ROWS))
 
-bench-journal: $(READY) ## Reads and appends of a journal of 10,000 entries beside 1,000 versions; a minute
-	$(BIN)/python -m tests.bench.journal
 
 train: $(READY) ## Train a version quickly, track it and publish it
 	$(BIN)/geometry train --quick --register-model
@@ -127,7 +125,3 @@ lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv; LOCK_FLAGS
 	for extra in $(EXTRAS); do \
 	  $(LOCK) --extra $$extra --constraint requirements/dev.txt --output-file requirements/$$extra.txt || exit 1; \
 	done
-
-clean: ## Remove caches and build output; .venv and .geometry stay
-	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find predictor registry training tests -name __pycache__ -type d -prune -exec rm -rf {} +
