@@ -23,8 +23,8 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 EXTRAS := predictor registry training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test coverage conformance soak chaos prove readme bench \
-	train serve predict demo demo-down mlflow verify lock
+.PHONY: help install lint format test coverage conformance soak chaos prove bench \
+	train serve predict demo demo-down mlflow verify lock clean
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,12 +88,8 @@ chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffi
 prove: $(READY) ## Kill, disturb and race the controller at every point of every path; some minutes
 	$(BIN)/pytest --prove -m prove -q -s tests/registry/store
 
-readme: $(READY) ## Run every command of the README in a clean clone with an empty home; about ten minutes
-	$(BIN)/pytest --readme -m readme -q -s tests/project/test_readme.py
-
 bench: $(BENCH) ## Our server beside others, goal by goal; about twenty minutes (ROWS=granian,start for some)
 	$(BIN)/python -m tests.bench $(if $(ROWS),--rows $(ROWS))
-
 
 train: $(READY) ## Train a version quickly, track it and publish it
 	$(BIN)/geometry train --quick --register-model
@@ -125,3 +121,7 @@ lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv; LOCK_FLAGS
 	for extra in $(EXTRAS); do \
 	  $(LOCK) --extra $$extra --constraint requirements/dev.txt --output-file requirements/$$extra.txt || exit 1; \
 	done
+
+clean: ## Remove caches and build output; .venv and .geometry stay
+	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find predictor registry training tests -name __pycache__ -type d -prune -exec rm -rf {} +
