@@ -6,7 +6,7 @@ ASKED_FOR = {
     "chaos": "kill processes at seeded moments of rollouts, for half an hour (`make chaos`)",
     "conformance": "ask thousands of generated questions instead of hundreds, for some minutes (`make conformance`)",
     "prove": "enumerate crashes, races and promotions by the thousand, for many minutes (`make prove`)",
-    "readme": "run every command of the README in a clean clone, for ten minutes (`pytest --readme -m readme tests/project`)",
+    "readme": "run every command of the README in a clean clone, for ten minutes (`pytest --readme`)",
 }
 
 
