@@ -16,7 +16,7 @@ from registry.domain.judge import StartMixture, guard
 from registry.domain.policy import Policy, RolloutPolicy, Step
 from registry.domain.requests import plan_of
 from registry.domain.verdict import Outcome, judge_guard
-from tests.registry.domain.builders import V1, V2, Installation, stepping
+from tests.registry.domain.builders import QUICK, V1, V2, Installation, stepping
 
 DEFAULT = RolloutPolicy().steps
 """5, 10, 25, 50 % of 60 s; α = β = .05 and the floor of 1 % are the defaults too."""
@@ -38,7 +38,7 @@ class Course:
 
 @cache
 def begun(steps: tuple[Step, ...]) -> Installation:
-    return stepping(Policy(rollout=RolloutPolicy(steps=steps, rollback_window=60)))
+    return stepping(replace(QUICK, rollout=RolloutPolicy(steps=steps, rollback_window=60)))
 
 
 def rollout(
