@@ -24,7 +24,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 EXTRAS := predictor registry training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test coverage conformance soak chaos readme bench \
+.PHONY: help install lint format test coverage conformance soak chaos prove bench \
 	train serve predict demo demo-down mlflow verify lock clean
 
 help: ## Print this table
@@ -91,6 +91,8 @@ simulate: $(READY) ## Rollouts of every scene at every rate of traffic: table an
 
 readme: $(READY) ## Run every command of the README in a clean clone with an empty home; about ten minutes
 	$(BIN)/pytest --readme -m readme -q -s tests/project/test_readme.py
+prove: $(READY) ## Kill, disturb and race the controller at every point of every path; some minutes
+	$(BIN)/pytest --prove -m prove -q -s tests/registry/store
 
 bench: $(BENCH) ## Our server beside others, goal by goal; about twenty minutes (ROWS=granian,start for some)
 	$(BIN)/python -m tests.bench $(if $(ROWS),--rows $(ROWS))

@@ -22,8 +22,8 @@ from predictor.imagefile import check_pixels
 from predictor.metrics import Metrics, Traffic
 from predictor.query import Limits, Pixels, Predictions, Query
 
-TURN = 0.004
-"""Seconds of work, as predicted, after which the event loop looks at its sockets."""
+TURN = 0.010
+"""Seconds of work, as predicted, after which the event loop looks at its sockets: a new connection waits for two."""
 LONG = 0.004
 """Predicted seconds from which a request goes to the thread: below, the hand-off shows in its latency."""
 LARGE_BODY = 1_000_000
@@ -77,7 +77,9 @@ class Engine:
         self._limits = limits
         self._metrics = metrics
         self._max_wait = max_wait
-        self._slowness = 1.0  # seconds a call takes ÷ seconds predicted for it: other processes want the core as well
+        # Seconds a call takes ÷ seconds predicted for it: other processes want the core as well.
+        self._slowness = 1.0
+        self._spent = self._predicted = TURN
         self._queue: deque[tuple[Call, Query, float]] = deque()
         self._queued_seconds = 0.0
         self._turning = False
@@ -141,12 +143,18 @@ class Engine:
         self._each(self._each(decoded, self._classify), self._answer)
         self._metrics.queue(len(self._queue) + self._in_thread)
         if decoded:
-            self._slowness += _MEMORY * ((perf_counter() - start) / seconds - self._slowness)
+            self._learn(perf_counter() - start, seconds)
         if self._queue:
             self._loop.call_soon(self._turn)
         else:
             self._turning = False
             self._queued_seconds = 0.0  # what rounding has left
+
+    def _learn(self, spent: float, predicted: float) -> None:
+        """Of sums, not of ratios: one short turn that was interrupted says little."""
+        self._spent += _MEMORY * (spent - self._spent)
+        self._predicted += _MEMORY * (predicted - self._predicted)
+        self._slowness = self._spent / self._predicted
 
     def _take(self) -> tuple[list[tuple[Call, Query, float]], float]:
         """The next calls for about `TURN`, each with its predicted seconds, and the sum of these."""
@@ -175,19 +183,20 @@ class Engine:
         return going_on
 
     def _decode_small(self, call: Call, query: Query, _cost: float) -> Pixels | None:
-        """Pixels; a single file that is large, or wrong, is looked at with the real limits, in the thread."""
+        """Pixels; a single file that turns out to be large goes to the thread."""
         self._check_age(call)
         try:
             return pixels(query, self._limits.input, max_pixels=DECODED_ON_LOOP)
         except InvalidImage:
-            if len(query.images) > 1:
+            declared = check_pixels(query.images, self._limits)
+            if declared <= DECODED_ON_LOOP:
                 raise
-            self._hand_off(call, LONG, query)
+            self._hand_off(call, self._classifier.seconds + declared * SECONDS_PER_PIXEL, query)
             return None
 
     def _classify(self, _call: Call, _query: Query, images: Pixels) -> Predictions:
         predictions = Predictions.of(self._classifier.classify(images))
-        if not math.isfinite(sum(predictions.confidence)):
+        if not math.isfinite(sum(map(sum, predictions.rows))):
             raise ArithmeticError("the net answered with a probability that is no number")
         return predictions
 
@@ -230,6 +239,7 @@ class Engine:
     def _left_thread(self, cost: float, done: Callable[[], None]) -> None:
         self._thread_seconds = max(0.0, self._thread_seconds - cost)
         self._in_thread -= 1
+        self._metrics.queue(len(self._queue) + self._in_thread)
         done()
 
     def _finish(self, call: Call, predictions: Predictions, answer: Any) -> None:

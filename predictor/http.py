@@ -14,7 +14,16 @@ import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from predictor.errors import BadRequest, Full, HeadersTooLarge, PredictorError, Timeout, TooLarge, UnsupportedEncoding
+from predictor.errors import (
+    BadRequest,
+    Full,
+    HeadersTooLarge,
+    Overloaded,
+    PredictorError,
+    Timeout,
+    TooLarge,
+    UnsupportedEncoding,
+)
 from predictor.jsontext import shown
 from predictor.metrics import Traffic
 from predictor.query import Body, Form, Limits, Predictions, Query
@@ -91,6 +100,8 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._hosts = 0
         self._in_headers = True
+        self._missing: str | None = None
+        self._probed = False
         self._exchange: Exchange | None = None
         self._deaf = False
 
@@ -136,6 +147,8 @@ class Connection(HttpToolsProtocol):
         # A header is told when it is whole; until then only the bytes that came say how large it is.
         if self._in_headers and self._head_bytes > self.site.wire.max_headers:
             self._turn_away(self._too_many_headers(f"{self._head_bytes} or more"))
+        if not self._deaf:
+            self._await_rest()
 
     def on_message_begin(self) -> None:
         if self.answering:
@@ -145,8 +158,8 @@ class Connection(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self._hosts = 0
+        self._head_bytes = self._head_bytes or 1  # begun behind another request, in bytes that are counted already
         self.expect_100_continue = False
-        self._expect_by(self.site.wire.receive_timeout)
 
     def on_url(self, url: bytes) -> None:
         if not self._deaf:
@@ -173,7 +186,10 @@ class Connection(HttpToolsProtocol):
             self._turn_away(BadRequest(f"headers: found {self._hosts} Host headers, wanted one"))  # RFC 9112, 3.2
             return
         form = self.site.form(self.url)
-        if form is None or self.parser.get_method() != b"POST":
+        method = self.parser.get_method()
+        if method == b"GET" and self.url in self.site.probes:
+            self._probed = True
+        elif form is None or method != b"POST":
             self._to_application()
         else:
             self._begin(Exchange(self, form, headers := dict(self.headers)), headers)
@@ -183,7 +199,8 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             return
         if exchange is None:
-            super().on_body(body)
+            if not self._probed:
+                super().on_body(body)
             return
         exchange.add(body)
         self.site.held += len(body)
@@ -198,8 +215,12 @@ class Connection(HttpToolsProtocol):
         self._in_headers = True
         self.site.forget(self)
         exchange = self._exchange
-        if exchange is None:
+        if self._probed:
+            self._answer_probe()
+        elif exchange is None:
             super().on_message_complete()
+            if not self._in_application:
+                self._expect_by(self.site.wire.keep_alive)
         else:
             exchange.received = perf_counter()
             self.site.engine.submit(exchange)
@@ -215,13 +236,14 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         else:
             self._expect_by(self.site.wire.keep_alive)
+            if status == Overloaded.status:
+                self.flow.pause_reading()
+                self.site.rest(self)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._in_headers:
+        if self._in_headers:  # else its body is still on the way, to be dropped; its time is running
             self._expect_by(self.site.wire.keep_alive)
-        else:
-            self._linger()  # answered before its body was here: the rest is not waited for
 
     def shutdown(self) -> None:
         """Finish what is here, then close."""
@@ -246,10 +268,22 @@ class Connection(HttpToolsProtocol):
         self.site.forget(self)
         if self._deaf or self.flow.write_paused:
             self.transport.abort()
-        elif self.idle or self._in_application:
+        elif self.idle or (self._exchange is None and not self._in_headers):
             self.transport.close()
         else:
             self._turn_away(Timeout(f"request: found no end of it in {self.site.wire.receive_timeout:g} s"))
+
+    def _answer_probe(self) -> None:
+        self._probed = False
+        page = self.site.probes[self.url]()
+        close = not self.parser.should_keep_alive() or self.site.stopping
+        request_id = self.site.ids.of(dict(self.headers).get(b"x-request-id"))
+        body = Body(page.content, page.content_type.encode())
+        self.transport.write(self.site.head(page.status, request_id, body, close=close) + body.content)
+        if close:
+            self.transport.close()
+        else:
+            self._expect_by(self.site.wire.keep_alive)
 
     def _begin(self, exchange: Exchange, headers: dict[bytes, bytes]) -> None:
         self._exchange = exchange
@@ -266,7 +300,14 @@ class Connection(HttpToolsProtocol):
             return
         if headers.get(b"expect", b"").lower() == b"100-continue":
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._expect_by(self.site.wire.receive_timeout)
+
+    def _await_rest(self) -> None:
+        """Give what is missing its time, once for the headers and once for the body; most requests come whole."""
+        missing = "body" if not self._in_headers else "headers" if self._head_bytes else None
+        if missing != self._missing:
+            self._missing = missing
+            if missing is not None:
+                self._expect_by(self.site.wire.receive_timeout)
 
     def _to_application(self) -> None:
         """Let uvicorn make an ASGI request of what was read."""

@@ -38,9 +38,7 @@ def named(predictions: Predictions, classes: tuple[str, ...]) -> list[dict[str, 
     """Per image its class, confidence, and probabilities by class."""
     return [
         {"class": classes[winner], "confidence": confidence, "probabilities": dict(zip(classes, row, strict=True))}
-        for winner, confidence, row in zip(
-            predictions.winners, predictions.confidence, predictions.probabilities.tolist(), strict=True
-        )
+        for winner, confidence, row in zip(predictions.winners, predictions.confidence, predictions.rows, strict=True)
     ]
 
 

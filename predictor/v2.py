@@ -103,7 +103,7 @@ def _images(
     whole = datatype == "UINT8"
     # Flat numbers leave no other lists in the text than these.
     known = 3 + (type(members.get("outputs")) is Array)
-    if document.skeleton.count(b"[") == known or is_flat(data):
+    if document.skeleton().count(b"[") == known or is_flat(data):
         return pixels(numbers(data, "inputs[0].data", size), "inputs[0].data", size, whole=whole)
     return nested(data, "inputs[0].data", size, whole=whole)
 

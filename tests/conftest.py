@@ -5,7 +5,8 @@ import pytest
 ASKED_FOR = {
     "chaos": "kill processes at seeded moments of rollouts, for half an hour (`make chaos`)",
     "conformance": "ask thousands of generated questions instead of hundreds, for some minutes (`make conformance`)",
-    "readme": "run every command of the README in a clean clone, for ten minutes (`make readme`)",
+    "prove": "enumerate crashes, races and promotions by the thousand, for many minutes (`make prove`)",
+    "readme": "run every command of the README in a clean clone, for ten minutes (`pytest --readme`)",
 }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.image import Pixels
-from registry.domain.checklist import lower_bound
+from registry.domain.paired import lower_bound
 from training.dataset import Dataset
 from training.errors import ExportError
 from training.evaluate import Report, evaluate

@@ -5,7 +5,19 @@ from importlib.metadata import entry_points
 
 import typer
 
-from registry.cli import commands, local, models, promotion, report, status
+from registry.cli import (
+    backups,
+    commands,
+    control,
+    doctor,
+    history,
+    local,
+    models,
+    promotion,
+    rehearsal,
+    report,
+    status,
+)
 from registry.domain.errors import InvalidName, NotFound, Refused, RegistryError, Unreachable
 
 PLUGINS = "geometry.commands"
@@ -21,7 +33,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 refused by a rule, 4 timeout, 5 unreachable.",
 )
-for add in (promotion.add, status.add, report.add, commands.add, models.add, local.add):
+for add in (
+    promotion.add,
+    control.add,
+    rehearsal.add,
+    status.add,
+    history.add,
+    report.add,
+    commands.add,
+    models.add,
+    backups.add,
+    doctor.add,
+    local.add,
+):
     add(app)
 
 

@@ -10,6 +10,7 @@ from registry.cli.options import now, say, user
 from registry.domain.errors import Refused, Unreachable
 from registry.domain.fold import fold
 from registry.domain.journal import Entry, Kind
+from registry.domain.plan import StepPlan, parse_step
 from registry.domain.state import State
 from registry.domain.version import Model
 from registry.store.filing import file_request
@@ -51,22 +52,32 @@ def wait_for(look: Callable[[], T | None], *, seconds: float, what: str) -> T:
         time.sleep(LOOK)
 
 
-def ask(home: Home, model: Model, request: Mapping[str, Any], *, seconds: float) -> Entry:
-    """File a request and return the entry that answers it; raises Refused, Unreachable or TimeoutError."""
+def ask(home: Home, model: Model, request: Mapping[str, Any], *, seconds: float, by: str | None = None) -> Entry:
+    """File a request and return the entry that answers it; raises Refused, Unreachable or TimeoutError.
+
+    by: another name than the login's. Nobody checks it on one machine, so the entry keeps the login beside it.
+    """
     require_controller(home)
-    journal = home.journal_of(model)
-    filed = file_request(journal, {"id": uuid.uuid4().hex, "model": model, **request}, by=user(), now=now())
+    journal, actor = home.journal_of(model), {"authenticated": False, **({"login": user()} if by else {})}
+    asked = {"id": uuid.uuid4().hex, "model": model, **request, **actor}
+    filed = file_request(journal, asked, by=by or user(), now=now())
     return answer_to(home, model, filed.data["id"], seconds=seconds)
 
 
 def answer_to(home: Home, model: Model, request: str, *, seconds: float) -> Entry:
     """Wait for the entry that answers the request of this id; raises Refused, Unreachable or TimeoutError."""
-    journal = home.journal_of(model)
+    journal, told = home.journal_of(model), False
 
     def answer() -> Entry | None:
+        nonlocal told
         for entry in journal.read():
+            if entry.kind is Kind.STAGED and entry.data.get("promotion") == request and not told:
+                told = True
+                say(summary(entry))
             if entry.data.get("request") == request:
                 return entry
+            if entry.kind is Kind.ABORTED and entry.data.get("promotion") == request:
+                raise Refused(f"withdrawn by {entry.actor}: {entry.data['reason']}")
         require_controller(home)
         return None
 
@@ -109,15 +120,21 @@ def summary(entry: Entry) -> str:
         case Kind.PUBLISHED:
             detail = f"digest {data['digest'][:12]}"
         case Kind.REQUESTED:
-            subject, detail = (
-                f"requested: {data['action']} {data.get('version') or ''} {_to(data)}",
-                data.get("reason", ""),
-            )
+            forced = ", forced" if data.get("force") else ""
+            subject = f"requested: {data['action']} {data.get('version') or ''} {_to(data)}{forced}"
+            detail = data.get("reason", "")
+        case Kind.APPROVED:
+            detail = f"digest {data['digest'][:12]}" + (f": {data['reason']}" if data["reason"] else "")
+        case Kind.STAGED:
+            detail = "on the way to production" if data.get("promotion") else ""
+            detail += _forced(data)
         case Kind.STARTED:
-            steps = " → ".join(f"{step['weight']} %" for step in data["plan"]["steps"])
+            steps = " → ".join(parse_step(step).name for step in data["plan"]["steps"])
             detail = f"against {data['base']}, {steps or 'at once'}" if data["base"] else "the first version"
+            detail += _forced(data)
         case Kind.STEPPED:
-            detail = f"{data['weight']} % of live requests"
+            step = StepPlan(data["weight"], 0, data.get("mirror", 0))
+            detail = f"{step.name} of live requests" if step.weight or step.mirror else step.name
         case Kind.VERDICT:
             subject = f"verdict on {data['version']}: {data['verdict']}"
             detail = f"{data['reason']}; {data['message']}"
@@ -126,6 +143,10 @@ def summary(entry: Entry) -> str:
         case _:
             detail = data.get("reason", "")
     return f"{' '.join(subject.split())}" + (f" ({detail})" if detail else "")
+
+
+def _forced(data: Mapping[str, Any]) -> str:
+    return f"; FORCED past {', '.join(data['forced'])}: {data['reason']}" if data.get("forced") else ""
 
 
 def _to(data: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place,
 from registry.cli.printing import print_data
 from registry.domain.errors import RegistryError, Unreachable
 from registry.domain.version import model_name
-from registry.store.keys import generate_key
+from registry.store.keys import add_trust, generate_key
 
 
 def add(app: typer.Typer) -> None:
@@ -20,6 +20,7 @@ def add(app: typer.Typer) -> None:
     verbs = typer.Typer(help="Keys that sign versions, and the list of those that are trusted.", no_args_is_help=True)
     verbs.callback()(lambda: None)
     verbs.command("init")(init_keys)
+    verbs.command("trust")(trust_keys)
     app.add_typer(verbs, name="keys")
 
 
@@ -73,3 +74,13 @@ def init_keys(home: HomeOption = None) -> None:
     """Make the signing key of this installation and trust it."""
     found = place(home)
     say(f"signing key {generate_key(found.keys).keyid} in {found.keys}")
+
+
+def trust_keys(
+    trust: Annotated[Path, typer.Argument(help="Another installation's trust.json.", exists=True)],
+    home: HomeOption = None,
+) -> None:
+    """Also trust the keys of another installation, so that its versions can be imported."""
+    found = place(home)
+    added = add_trust(found.keys, trust)
+    say(f"trusted now: {', '.join(added)}" if added else "all of them were trusted already")

@@ -4,6 +4,7 @@ from typing import Any
 
 import typer
 
+from registry.cli import retirement, transfer
 from registry.cli.compare import compare_versions
 from registry.cli.completion import ModelOption, VersionArgument
 from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place, state_of
@@ -11,7 +12,7 @@ from registry.cli.printing import print_data
 from registry.domain.card import Card
 from registry.domain.comparison import slo_document
 from registry.domain.documents import timestamp
-from registry.domain.errors import NotVerified
+from registry.domain.errors import NotFound, NotVerified
 from registry.domain.version import model_name, version_name
 from registry.store.candidate import read_candidate, read_recorded_card
 
@@ -21,6 +22,8 @@ def add(app: typer.Typer) -> None:
     verbs.command("list")(list_versions)
     verbs.command("get")(get_version)
     verbs.command("compare")(compare_versions)
+    retirement.add(verbs)
+    transfer.add(verbs)
     app.add_typer(verbs, name="models")
 
 
@@ -31,7 +34,7 @@ def list_versions(model: ModelOption = MODEL, output: FormatOption = Format.TABL
     rows: list[dict[str, Any]] = [
         {
             "version": version.version,
-            "stage": version.stage.value,
+            "stage": "deleted" if version.deleted else version.stage.value,
             "variants": _variants(read_recorded_card(store, state.model, version.version, digest=version.digest)),
             "digest": version.digest if output is not Format.TABLE else version.digest[:12],
             "published": timestamp(version.published),
@@ -56,10 +59,12 @@ def get_version(
 ) -> None:
     """Verify one version and print its card. Exit 1 names the file that is not what was signed."""
     found, name, chosen = place(home), model_name(model), version_name(version)
+    known = state_of(found, model).versions.get(chosen)
+    if known is not None and known.deleted:
+        raise NotFound(f"{model} {version}: was deleted; `geometry history` says by whom and why")
     candidate = read_candidate(found.versions(), found.trust(), name, chosen)
     if candidate.card is None or candidate.manifest is None:
         raise NotVerified(candidate.verification_error or f"{model} {version}: has no card")
-    known = state_of(found, model).versions.get(chosen)
     card = candidate.card
     print_data(
         {

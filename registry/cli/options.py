@@ -28,8 +28,14 @@ FormatOption = Annotated[Format, typer.Option("-o", "--output", help="How data i
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="The installation's folder (default: $GEOMETRY_HOME or .geometry).")
 ]
+AsOption = Annotated[
+    str | None,
+    typer.Option("--as", help="Ask in this name; on one machine nobody checks it, and the journal says so."),
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Recorded in the journal.")]
 YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 MODEL: str = DEFAULT_MODEL
+AS: str | None = None
 
 
 def place(given: Path | None) -> Home:

@@ -1,4 +1,4 @@
-"""`geometry promote`, `rollback`, `history` and `adopt`: asking for a change of production, and what came of it."""
+"""`geometry promote`, `rollback` and `adopt`: asking for a change of production, and what came of it."""
 
 from functools import partial
 from typing import Annotated
@@ -8,45 +8,43 @@ import typer
 from registry.cli.asking import answer_to, ask, follow, require_controller, summary, wait_for
 from registry.cli.completion import ModelOption, VersionArgument
 from registry.cli.options import (
+    AS,
     MODEL,
-    Format,
-    FormatOption,
+    AsOption,
     HomeOption,
+    ReasonOption,
     YesOption,
     confirm,
-    now,
     place,
     say,
     state_of,
+    user,
 )
-from registry.cli.printing import print_data, print_table
-from registry.domain.documents import timestamp
-from registry.domain.errors import Refused
-from registry.domain.journal import Entry
-from registry.domain.judge import Clearance
-from registry.domain.observation import Observation
-from registry.domain.requests import plan_of, refusal
+from registry.cli.rehearsal import rehearse
+from registry.domain.errors import RegistryError
+from registry.domain.inquiry import Question
+from registry.domain.journal import Entry, Kind
 from registry.domain.stages import Stage
 from registry.domain.state import State
-from registry.domain.turn import Turn
 from registry.domain.version import Model, Version, model_name, version_name
-from registry.store.candidate import read_candidate
 from registry.store.home import Home
-from registry.store.policy import load_policy
 from registry.store.view import read_view
 
-ANSWER = 60.0
-"""Seconds a controller may take to answer a request; it takes a turn."""
+ANSWER = 300.0
+"""Seconds a controller may take to answer a request: a turn, or until a staging revision is ready and measured."""
 
 SERVING = 60.0
 """Seconds from the decision until the proxy has the weights; it takes a turn as well."""
+
+ENDS = (Kind.ROLLED_BACK, Kind.ABORTED, Kind.EXPIRED)
+"""How a rollout ends that does not reach production."""
 
 WaitOption = Annotated[bool, typer.Option("--wait", help="Stay until the rollout has ended.")]
 TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait at most.")]
 
 
 def add(app: typer.Typer) -> None:
-    for verb in (promote, rollback, history, adopt):
+    for verb in (promote, rollback, adopt):
         app.command()(verb)
 
 
@@ -54,22 +52,30 @@ def promote(
     version: VersionArgument,
     to: Annotated[str, typer.Option("--to", help="staging or production.")],
     source_stage: Annotated[str | None, typer.Option(help="Refuse unless the version is in this stage.")] = None,
-    reason: Annotated[str, typer.Option(help="Recorded in the journal.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print checklist and plan; ask for nothing.")] = False,
+    reason: ReasonOption = "",
+    force: Annotated[bool, typer.Option("--force", help="Go on in spite of failed checks; wants --reason.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print checklist, journal entries, objects and steps; ask for nothing.")
+    ] = False,
+    by: AsOption = AS,
     wait: WaitOption = False,
     timeout: TimeoutOption = 86400.0,
     model: ModelOption = MODEL,
     yes: YesOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Ask for a promotion. To production it goes in judged steps; exit 3 says which rule refuses, with the numbers."""
+    """Ask for a promotion. To production it goes in judged steps; exit 3 says which rule refuses, with the numbers.
+
+    With --wait exit 1 says that it went back, was aborted or expired.
+    """
     if to not in (Stage.STAGING, Stage.PRODUCTION):
         raise typer.BadParameter(f"--to {to}: wanted staging or production")
     if source_stage is not None and source_stage not in list(Stage):
         raise typer.BadParameter(f"--source-stage {source_stage}: wanted one of {', '.join(Stage)}")
     found, name, chosen = place(home), model_name(model), version_name(version)
     if dry_run:
-        _rehearse(found, name, chosen, to=to, source_stage=source_stage)
+        question = Question(chosen, to, by or user(), source_stage=source_stage, force=force, reason=reason)
+        rehearse(found, name, question)
         return
     require_controller(found)
     state, accepted = state_of(found, name), None
@@ -78,7 +84,7 @@ def promote(
     elif not _done_already(state, chosen, to):
         confirm(f"Promote {model} {version} to {to}?", yes=yes)
         request = {"action": "promote", "version": chosen, "to": to, "sourceStage": source_stage, "reason": reason}
-        accepted = ask(found, name, request, seconds=ANSWER)
+        accepted = ask(found, name, {**request, "force": force}, seconds=ANSWER, by=by)
     if accepted:
         say(f"accepted: {summary(accepted)}")
     if wait:
@@ -105,11 +111,16 @@ def _done_already(state: State, version: Version, to: str) -> bool:
 def _wait(found: Home, model: Model, version: Version, *, seconds: float, to: str, after: Entry | None) -> None:
     state = follow(found, model, seconds=seconds, after=after)
     if state.version(version).stage != to:
-        raise Refused(
-            f"{model} {version} is in {state.version(version).stage}, not in {to}; `geometry history` says why"
-        )
+        how = _end(found, model, version) or f"it is in {state.version(version).stage}"
+        raise RegistryError(f"{model} {version} is not in {to}: {how}")
     if to == Stage.PRODUCTION:
         wait_for(partial(_has_all, found, model, version), seconds=SERVING, what=f"{model} {version} at 100 %")
+
+
+def _end(found: Home, model: Model, version: Version) -> str:
+    """How the last rollout of a version ended."""
+    entries = reversed(found.journal_of(model).read())
+    return next((summary(entry) for entry in entries if entry.kind in ENDS and entry.data["version"] == version), "")
 
 
 def _has_all(found: Home, model: Model, version: Version) -> bool | None:
@@ -118,31 +129,9 @@ def _has_all(found: Home, model: Model, version: Version) -> bool | None:
     return True if (read_view(found, model).get("weights") or {}).get(version) == 100 else None
 
 
-def _rehearse(found: Home, model: Model, version: Version, *, to: str, source_stage: str | None) -> None:
-    """The same rules as the controller's, on what is there now, with nothing recorded."""
-    state, store, trust = state_of(found, model), found.versions(), found.trust()
-    policy = load_policy(found.policy)
-    asked = {name for name in (version, state.production) if name is not None and name in state.versions}
-    candidates = {name: read_candidate(store, trust, model, name) for name in asked}
-    turn = Turn(state, Observation(), now(), policy, candidates=candidates)
-    reason, results = refusal(turn, version, to=to, source_stage=source_stage)
-    if results:
-        print_table([vars(result) for result in results], ("check", "outcome", "got", "want"))
-    if reason is not None:
-        raise Refused(f"would be refused: {reason}")
-    if to == Stage.PRODUCTION and state.production is not None:
-        plan = plan_of(policy)
-        needed = Clearance().clean_answers_needed(bound=plan.advance_bound, floor=plan.floor)
-        steps = " → ".join(f"{step.weight} %" for step in plan.steps)
-        print(
-            f"would start: {state.production} → {version} in steps {steps} → 100 %, each after {needed} clean answers"
-        )
-    else:
-        print(f"would go to {to} at once")
-
-
 def rollback(
-    reason: Annotated[str, typer.Option(help="Recorded in the journal.")] = "",
+    reason: ReasonOption = "",
+    by: AsOption = AS,
     wait: WaitOption = False,
     timeout: TimeoutOption = 300.0,
     model: ModelOption = MODEL,
@@ -153,39 +142,11 @@ def rollback(
     found, name = place(home), model_name(model)
     require_controller(found)
     confirm(f"Roll back {model}?", yes=yes)
-    entry = ask(found, name, {"action": "rollback", "version": None, "to": "", "reason": reason}, seconds=ANSWER)
+    request = {"action": "rollback", "version": None, "to": "", "reason": reason}
+    entry = ask(found, name, request, seconds=ANSWER, by=by)
     say(f"accepted: {summary(entry)}")
     if wait:
         follow(found, name, seconds=timeout, after=entry)
-
-
-def history(
-    model: ModelOption = MODEL,
-    evidence: Annotated[bool, typer.Option("--evidence", help="Also the judge's evidence.")] = False,
-    output: FormatOption = Format.TABLE,
-    home: HomeOption = None,
-) -> None:
-    """Print the journal: what was asked, by whom, what was decided, and why."""
-    entries = place(home).journal_of(model_name(model)).read()
-    if output is not Format.TABLE:
-        rows = [
-            {
-                "sequence": e.sequence,
-                "time": timestamp(e.time),
-                "actor": e.actor,
-                "kind": e.kind.value,
-                "data": dict(e.data),
-            }
-            for e in entries
-        ]
-        print_data(rows, output)
-        return
-    shown = [
-        {"sequence": entry.sequence, "time": timestamp(entry.time), "actor": entry.actor, "what": summary(entry)}
-        for entry in entries
-        if evidence or entry.kind.value != "evidence"
-    ]
-    print_table(shown, ("sequence", "time", "actor", "what"))
 
 
 def adopt(

@@ -14,6 +14,7 @@ from registry.adapters.local.revision import Program
 from registry.adapters.local.substrate import LocalSubstrate
 from registry.adapters.local.tether import tethered
 from registry.adapters.projector import Projector
+from registry.controller.backups import Backups
 from registry.controller.loop import Controller, clock, run
 from registry.domain.errors import Conflict, RegistryError
 from registry.manifests import read_templates
@@ -71,7 +72,7 @@ def build(place: Home, ports: Ports, predictor: tuple[str, ...]) -> Controller:
         serving=load_policy(place.policy).serving,
     )
     tracking = os.environ.get("MLFLOW_TRACKING_URI") or place.tracking_uri
-    return Controller(place, substrate, Projector(tracking, tethered))
+    return Controller(place, substrate, Projector(tracking, tethered), Backups(place, tethered))
 
 
 def main(arguments: Sequence[str], *, predictor: tuple[str, ...] = PREDICTOR) -> int:
@@ -102,6 +103,8 @@ def _serve(controller: Controller) -> None:
     finally:
         if controller.projector is not None:
             controller.projector.stop()
+        if controller.backups is not None:
+            controller.backups.stop()
         controller.substrate.stop(clock())
         _log.info("controller.stopped")
 

@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
 
+from registry.adapters.latency import LatencyProbe
 from registry.adapters.local.substrate import LocalSubstrate
 from registry.adapters.monitoring import Target, scrape
 from registry.adapters.projector import Projector
+from registry.controller.backups import Backups
+from registry.controller.measuring import staging_latency
 from registry.domain.checklist import Candidate
 from registry.domain.decision import decide
-from registry.domain.errors import Conflict, JournalDamaged, RegistryError
+from registry.domain.errors import Conflict, InvalidDocument, JournalDamaged, RegistryError
 from registry.domain.fold import fold
 from registry.domain.journal import Anchor, Draft, Entry, adoption, check_anchor
 from registry.domain.observation import Counters, Observation
@@ -58,6 +61,7 @@ class Watched:
     state: State
     memory: Memory = field(default_factory=Memory)
     refused: dict[Version, tuple[int, str]] = field(default_factory=dict)
+    pruned: set[Version] = field(default_factory=set)
     problem: str | None = None
     turns: int = 0
     readings: dict[Version, Readings] = field(default_factory=dict)
@@ -70,6 +74,8 @@ class Controller:
     home: Home
     substrate: LocalSubstrate
     projector: Projector | None = None
+    backups: Backups | None = None
+    probe: LatencyProbe = field(default_factory=LatencyProbe)
     now: Callable[[], datetime] = clock
     _watched: dict[Model, Watched] = field(default_factory=dict)
 
@@ -90,6 +96,9 @@ class Controller:
             except (RegistryError, OSError) as error:
                 self._complain(watched, str(error))
         self.substrate.apply(releases, self.now())
+        if self.backups is not None:
+            with suppress(InvalidDocument):  # every model's turn has said it
+                self.backups.step(load_policy(self.home.policy).backup, self.now())
         return recorded
 
     def _models(self) -> tuple[Model, ...]:
@@ -102,6 +111,7 @@ class Controller:
         turn = self._observe(watched, entries, now)
         decision = decide(turn)
         self._record(watched, decision, entries, now)
+        self._prune(watched)
         self._show(watched, turn, decision)
         if self.projector is not None:
             self.projector.project(watched.state, now)
@@ -114,15 +124,21 @@ class Controller:
         anchor = self.substrate.gateway.anchors().get(state.model)
         if anchor is not None:
             self._check_anchor(watched, entries, anchor, now)
-        observation = Observation(revisions=revisions, route=route, counters=self._counters(watched, now))
+        policy, candidates = load_policy(self.home.policy), self._candidates(state)
+        observation = Observation(
+            revisions=revisions,
+            route=route,
+            counters=self._counters(watched, now),
+            latency=staging_latency(state, policy, candidates, substrate=self.substrate, probe=self.probe),
+        )
         return Turn(
             state=state,
             observation=observation,
             now=now,
-            policy=load_policy(self.home.policy),
+            policy=policy,
             memory=watched.memory,
             found=self._found(watched),
-            candidates=self._candidates(state),
+            candidates=candidates,
         )
 
     def _check_anchor(self, watched: Watched, entries: Sequence[Entry], anchor: Anchor, now: datetime) -> None:
@@ -183,7 +199,8 @@ class Controller:
         """What the checklist reads, when a request waits for it."""
         if not state.requests:
             return {}
-        asked = {request.version for request in state.requests} | {state.production, state.previous}
+        asked = {request.version for request in state.requests if request.action == "promote"}
+        asked |= {state.production, state.previous} if asked else set()
         store, trust = self.home.versions(), self.home.trust()
         return {
             version: read_candidate(store, trust, state.model, version)
@@ -199,6 +216,19 @@ class Controller:
                 _log.info("journal.%s model=%s %s", entry.kind, watched.state.model, _line(entry))
             watched.state = fold(watched.state.model, watched.journal.read()[len(entries) :], state=watched.state)
         watched.memory = decision.memory
+
+    def _prune(self, watched: Watched) -> None:
+        """Take the files of deleted versions out of the store; once per controller, and no reason to stop a turn."""
+        model = watched.state.model
+        for version, found in watched.state.versions.items():
+            if not found.deleted or version in watched.pruned:
+                continue
+            watched.pruned.add(version)
+            try:
+                if self.home.versions().strip(model, version):
+                    _log.info("version.pruned model=%s version=%s", model, version)
+            except OSError as error:
+                _log.error("version.not_pruned model=%s version=%s reason=%s", model, version, error)
 
     def _show(self, watched: Watched, turn: Turn, decision: Decision) -> None:
         seen = {version: readings.traffic() for version, readings in watched.readings.items()}

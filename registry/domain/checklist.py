@@ -3,20 +3,19 @@
 A check that could not be asked is `unknown` and refuses as a failed one does, but says so. Limits come from the policy.
 """
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
-from statistics import NormalDist
 
-from registry.domain.card import Card
+from registry.domain.card import Card, Slo
 from registry.domain.evaluation import Evaluation
 from registry.domain.manifest import Manifest
-from registry.domain.policy import Check, CheckRule
+from registry.domain.observation import Latency
+from registry.domain.paired import Bounded, Pairs, holm, lower_bound, paired, total
+from registry.domain.policy import FP32, INT8
+from registry.domain.rules import Check, CheckRule, Rules
 from registry.domain.version import Version
-
-CONFIDENCE = 0.95
-_Z = NormalDist().inv_cdf(CONFIDENCE)
 
 
 class Outcome(StrEnum):
@@ -29,16 +28,21 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One answer of the checklist, as people read it."""
+    """One answer of the checklist, as people read it. required: False where the policy makes it advisory."""
 
     check: Check
     outcome: Outcome
     got: str
     want: str
+    required: bool = True
 
     @property
     def passed(self) -> bool:
         return self.outcome is Outcome.PASS
+
+    @property
+    def refuses(self) -> bool:
+        return self.required and not self.passed
 
 
 @dataclass(frozen=True)
@@ -60,153 +64,219 @@ class Candidate:
         return self.manifest.digest if self.manifest else None
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Two versions on the same images. lost: the candidate alone is wrong; won: production alone is wrong."""
-
-    images: int
-    candidate_right: int
-    lost: int
-    won: int
-
-    @property
-    def difference(self) -> float:
-        """Accuracy of the candidate − accuracy of production."""
-        return (self.won - self.lost) / self.images
-
-    @property
-    def production_right(self) -> int:
-        return self.candidate_right - self.won + self.lost
-
-
 def examine(
-    candidate: Candidate, production: Candidate | None, *, recorded_digest: str | None, rules: Sequence[CheckRule]
+    candidate: Candidate,
+    production: Candidate | None,
+    *,
+    recorded_digest: str | None,
+    rules: Sequence[CheckRule],
+    now: datetime,
+    variant: str = FP32,
 ) -> tuple[CheckResult, ...]:
-    """Ask everything of `candidate`; rules change limits, none takes a check away.
+    """Ask everything of `candidate` that needs no running revision; rules change limits, none takes a check away.
 
-    production: None before the first one. recorded_digest: the one in the candidate's `published` entry.
+    production: None before the first one. recorded_digest: the one in the candidate's `published` entry. variant: the
+    one that the policy wants to serve.
     """
-    return (
+    asked = Rules(rules)
+    pairs = None if production is None else _pairs(candidate, production, int8=variant == INT8)
+    results = (
         _digest(candidate, recorded_digest),
         _signature(candidate),
-        _metrics(candidate),
-        _accuracy(candidate, production, minimum=_accuracy_minimum(rules)),
+        _lineage(candidate),
+        _data(candidate),
+        _metrics(candidate, now, oldest=asked.limit(Check.METRICS)),
+        _accuracy(pairs, minimum=asked.bound(Check.ACCURACY)),
+        _recall(candidate, pairs, minimum=asked.bound(Check.RECALL)),
+        _calibration(candidate, variant, maximum=asked.bound(Check.CALIBRATION)),
+        _parity(candidate, maximum=asked.bound(Check.PARITY)),
+        _int8(candidate, variant),
     )
+    return tuple(replace(result, required=asked.required(result.check)) for result in results)
+
+
+def examine_latency(
+    candidate: Candidate, latency: Latency | None, *, rules: Sequence[CheckRule], slo: Slo
+) -> CheckResult:
+    """The answer of the staging revision. latency: None where none was ready to be asked. slo: for a card without."""
+    asked = Rules(rules)
+    limit = asked.limit(Check.LATENCY)
+    if limit is None and candidate.card is not None:
+        limit = (candidate.card.slo or slo).latency_seconds
+    want = f"99 % of {asked.requests} requests within {_milliseconds(limit)}"
+    result = CheckResult(Check.LATENCY, Outcome.UNKNOWN, "", want, required=asked.required(Check.LATENCY))
+    if latency is None:
+        return replace(result, got="no staging revision was ready to be asked")
+    if limit is None:
+        return replace(result, got="no card.json, so no objective")
+    got = f"p99 {_milliseconds(latency.p99)} of {latency.requests} requests, {latency.failed} failed"
+    if latency.requests < asked.requests:
+        return replace(result, got=f"{got}: it answered too slowly or not at all", outcome=Outcome.FAIL)
+    good = not latency.failed and latency.p99 is not None and latency.p99 <= limit
+    return replace(result, got=got, outcome=Outcome.PASS if good else Outcome.FAIL)
 
 
 def passes(results: Sequence[CheckResult]) -> bool:
-    """Whether every check was asked and passed."""
-    return bool(results) and all(result.passed for result in results)
+    """Whether every required check was asked and passed."""
+    return bool(results) and not any(result.refuses for result in results)
 
 
-def lower_bound(*, lost: int, won: int, images: int) -> float:
-    """One-sided 95 % lower bound of the difference of two accuracies on the same images.
-
-    Inverts the score test of Tango, "Equivalence test and confidence interval for the difference in proportions for the
-    paired-sample design", Statistics in Medicine 17 (1998) 891-908; it stays right when few or no pairs disagree.
-    """
-    low, high = -1.0, (won - lost) / images
-    for _ in range(60):
-        middle = (low + high) / 2
-        if _score(middle, lost=lost, won=won, images=images) > _Z:
-            low = middle
-        else:
-            high = middle
-    return low
+def _judged(check: Check, got: str, want: str, *, good: bool) -> CheckResult:
+    return CheckResult(check, Outcome.PASS if good else Outcome.FAIL, got, want)
 
 
-def _score(difference: float, *, lost: int, won: int, images: int) -> float:
-    """Tango's statistic for a true `difference`, standard normal under it."""
-    b = (2 * images - won + lost) * difference - won - lost
-    c = -lost * difference * (1 - difference)
-    loss = (math.sqrt(max(0.0, b * b - 8 * images * c)) - b) / (4 * images)
-    variance = images * (2 * loss + difference * (1 - difference))
-    return (won - lost - images * difference) / math.sqrt(variance) if variance > 0 else math.inf
+def _unknown(check: Check, got: str, want: str) -> CheckResult:
+    return CheckResult(check, Outcome.UNKNOWN, got, want)
 
 
 def _digest(candidate: Candidate, published: str | None) -> CheckResult:
     want = f"{published[:12]}, as published" if published else "the digest of its published entry"
     if published is None:
-        return CheckResult(Check.DIGEST, Outcome.UNKNOWN, "the journal has no published entry of it", want)
+        return _unknown(Check.DIGEST, "the journal has no published entry of it", want)
     if candidate.digest is None:
-        return CheckResult(Check.DIGEST, Outcome.UNKNOWN, _unverified(candidate), want)
-    outcome = Outcome.PASS if candidate.digest == published else Outcome.FAIL
-    return CheckResult(Check.DIGEST, outcome, candidate.digest[:12], want)
+        return _unknown(Check.DIGEST, _unverified(candidate), want)
+    return _judged(Check.DIGEST, candidate.digest[:12], want, good=candidate.digest == published)
 
 
 def _signature(candidate: Candidate) -> CheckResult:
-    outcome = Outcome.PASS if candidate.manifest else Outcome.FAIL
     got = "verified" if candidate.manifest else _unverified(candidate)
-    return CheckResult(Check.SIGNATURE, outcome, got, "a trusted signature and the files it lists")
+    want = "a trusted signature and the files it lists"
+    return _judged(Check.SIGNATURE, got, want, good=candidate.manifest is not None)
 
 
 def _unverified(candidate: Candidate) -> str:
     return candidate.verification_error or "not verified"
 
 
-def _metrics(candidate: Candidate) -> CheckResult:
-    want = "accuracy, ece and every class measured"
+def _no_card(candidate: Candidate) -> str:
+    return candidate.verification_error or "no card.json"
+
+
+def _lineage(candidate: Candidate) -> CheckResult:
+    want = "run, data and code it was made from"
     if candidate.card is None:
-        return CheckResult(Check.METRICS, Outcome.UNKNOWN, candidate.verification_error or "no card.json", want)
-    metrics = candidate.card.metrics
+        return _unknown(Check.LINEAGE, _no_card(candidate), want)
+    lineage = candidate.card.lineage
+    named = {"run": lineage.run_id, "data": lineage.data_digest, "code": lineage.code_version}
+    missing = [name for name, value in named.items() if not value.strip()]
+    told = ", ".join(f"{name} {value[:12]}" for name, value in named.items())
+    return _judged(Check.LINEAGE, f"no {', '.join(missing)}" if missing else told, want, good=not missing)
+
+
+def _data(candidate: Candidate) -> CheckResult:
+    """What it was tested on must be told as well: without it no later version can be compared with this one."""
+    want = "digests of the data it was trained and tested on"
+    if candidate.card is None:
+        return _unknown(Check.DATA, _no_card(candidate), want)
+    if candidate.evaluation is None:
+        return _unknown(Check.DATA, candidate.verification_error or "no evaluation.json", want)
+    trained, tested = candidate.card.lineage.data_digest.strip(), candidate.evaluation.test_digest.strip()
+    got = f"trained on {trained[:12] or 'nothing named'}, tested on {tested[:12] or 'nothing named'}"
+    return _judged(Check.DATA, got, want, good=bool(trained and tested))
+
+
+def _metrics(candidate: Candidate, now: datetime, *, oldest: float | None) -> CheckResult:
+    want = "accuracy, ece and every class measured"
+    if oldest is not None:
+        want += f", at most {oldest:g} s ago"
+    if candidate.card is None or candidate.manifest is None:
+        return _unknown(Check.METRICS, _no_card(candidate), want)
+    metrics, age = candidate.card.metrics, (now - candidate.manifest.created).total_seconds()
     missing = [name for name in candidate.card.classes if name not in metrics.per_class]
     if missing:
-        return CheckResult(Check.METRICS, Outcome.FAIL, f"no metric for {', '.join(missing)}", want)
+        return _judged(Check.METRICS, f"no metric for {', '.join(missing)}", want, good=False)
     got = f"accuracy {_percent(metrics.accuracy)}, ece {metrics.ece:.4f}, {len(metrics.per_class)} classes"
-    return CheckResult(Check.METRICS, Outcome.PASS, got, want)
+    if oldest is not None:
+        got += f", {age:.0f} s ago"
+    return _judged(Check.METRICS, got, want, good=oldest is None or age <= oldest)
 
 
-def _accuracy(candidate: Candidate, production: Candidate | None, *, minimum: float) -> CheckResult:
-    want = f"≥ {_points(minimum)} points"
-    if production is None:
-        return CheckResult(Check.ACCURACY, Outcome.PASS, "first: no production to compare with", want)
-    pairs = _pairs(candidate, production)
-    if isinstance(pairs, str):
-        return CheckResult(Check.ACCURACY, Outcome.UNKNOWN, pairs, want)
-    bound = lower_bound(lost=pairs.lost, won=pairs.won, images=pairs.images)
-    got = (
-        f"{_percent(pairs.candidate_right / pairs.images)} − {_percent(pairs.production_right / pairs.images)} "
-        f"= {_points(pairs.difference)} points "
-        f"(95 % bound {_points(bound)}, n={pairs.images}, b={pairs.lost}, c={pairs.won})"
-    )
-    return CheckResult(Check.ACCURACY, Outcome.PASS if bound >= minimum else Outcome.FAIL, got, want)
-
-
-def _accuracy_minimum(rules: Sequence[CheckRule]) -> float:
-    """The last rule's; accuracy may fall by one point when no rule says otherwise."""
-    limits = [rule.minimum for rule in rules if rule.check is Check.ACCURACY]
-    return next((limit for limit in reversed(limits) if limit is not None), -0.01)
-
-
-def _pairs(candidate: Candidate, production: Candidate) -> Pairs | str:
-    """Pairs with production on the same test images; or why there are none."""
+def _pairs(candidate: Candidate, production: Candidate, *, int8: bool) -> Mapping[str, Pairs] | str:
     evaluation = candidate.evaluation
     if evaluation is None or not evaluation.images:
         return candidate.verification_error or "no evaluated images in evaluation.json"
-    baseline = evaluation.baseline
-    if baseline is not None and (baseline.version, baseline.digest) == (production.version, production.digest):
-        return _count(evaluation, baseline.classes)
-    other = production.evaluation
-    if other is None or other.test_digest != evaluation.test_digest:
-        found = "has none that can be read" if other is None else f"was tested on {other.test_digest[:12]}"
-        return (
-            f"no pairs: tested on {evaluation.test_digest[:12]}, not against production {production.version}, "
-            f"which {found}; train with --baseline {production.version}"
-        )
-    predicted = {image.id: image.fp32 for image in other.images}
-    if {image.id for image in evaluation.images} != predicted.keys():
-        return f"no pairs: the same test digest as production {production.version}, but other images"
-    return _count(evaluation, [predicted[image.id] for image in evaluation.images])
+    if int8 and any(image.int8 is None for image in evaluation.images):
+        return "no answers of int8 in evaluation.json"
+    other, digest = production.evaluation, production.digest
+    return paired(evaluation, other, version=production.version, digest=digest, int8=int8)
 
 
-def _count(evaluation: Evaluation, production: Sequence[str]) -> Pairs:
-    right = [(i.fp32 == i.label, other == i.label) for i, other in zip(evaluation.images, production, strict=True)]
-    return Pairs(
-        images=len(right),
-        candidate_right=sum(mine for mine, _ in right),
-        lost=right.count((False, True)),
-        won=right.count((True, False)),
+def _accuracy(pairs: Mapping[str, Pairs] | str | None, *, minimum: float) -> CheckResult:
+    want = f"≥ {_points(minimum)} points"
+    if pairs is None:
+        return CheckResult(Check.ACCURACY, Outcome.PASS, "first: no production to compare with", want)
+    if isinstance(pairs, str):
+        return _unknown(Check.ACCURACY, pairs, want)
+    whole = total(pairs.values())
+    bound = lower_bound(lost=whole.lost, won=whole.won, images=whole.images)
+    got = (
+        f"{_percent(whole.candidate_right / whole.images)} − {_percent(whole.production_right / whole.images)} "
+        f"= {_points(whole.difference)} points "
+        f"(95 % bound {_points(bound)}, n={whole.images}, b={whole.lost}, c={whole.won})"
     )
+    return _judged(Check.ACCURACY, got, want, good=bound >= minimum)
+
+
+def _recall(candidate: Candidate, pairs: Mapping[str, Pairs] | str | None, *, minimum: float) -> CheckResult:
+    want = f"≥ {_points(minimum)} points in every class (Holm)"
+    if pairs is None:
+        return CheckResult(Check.RECALL, Outcome.PASS, "first: no production to compare with", want)
+    if isinstance(pairs, str):
+        return _unknown(Check.RECALL, pairs, want)
+    untested = [name for name in (candidate.card.classes if candidate.card else ()) if name not in pairs]
+    if untested:
+        return _unknown(Check.RECALL, f"no test image of {', '.join(untested)}", want)
+    bounded = holm(pairs, minimum=minimum)
+    low = [found for found in bounded if found.bound < minimum]
+    worst = min(low or bounded, key=lambda found: found.bound - minimum)
+    others = f"; too low also {', '.join(found.name for found in low if found is not worst)}" if len(low) > 1 else ""
+    return _judged(Check.RECALL, f"{_class(worst)}, the lowest of {len(bounded)}{others}", want, good=not low)
+
+
+def _class(found: Bounded) -> str:
+    pairs = found.pairs
+    return (
+        f"{found.name} {_percent(pairs.candidate_right / pairs.images)} − "
+        f"{_percent(pairs.production_right / pairs.images)} = {_points(pairs.difference)} points "
+        f"({_percent(found.confidence)} bound {_points(found.bound)}, n={pairs.images})"
+    )
+
+
+def _calibration(candidate: Candidate, variant: str, *, maximum: float) -> CheckResult:
+    want = f"ece ≤ {maximum:g}"
+    if candidate.card is None:
+        return _unknown(Check.CALIBRATION, _no_card(candidate), want)
+    ece = candidate.card.metrics.ece
+    if variant != FP32:
+        served = candidate.card.variants.get(variant, {}).get("ece")
+        if served is None:
+            return _unknown(Check.CALIBRATION, f"the card has no ece of {variant}", want)
+        ece = served
+    return _judged(Check.CALIBRATION, f"ece {ece:.4f}", want, good=ece <= maximum)
+
+
+def _parity(candidate: Candidate, *, maximum: float) -> CheckResult:
+    want = f"≤ {maximum:g} between the net as trained and as exported"
+    if candidate.card is None:
+        return _unknown(Check.PARITY, _no_card(candidate), want)
+    parity = candidate.card.variants[FP32].get("parity")
+    if parity is None:
+        return _unknown(Check.PARITY, "the card has no parity of fp32", want)
+    return _judged(Check.PARITY, f"{parity:.2g}", want, good=parity <= maximum)
+
+
+def _int8(candidate: Candidate, variant: str) -> CheckResult:
+    want = "int8 offered where the policy serves it"
+    if variant != INT8:
+        return CheckResult(Check.INT8, Outcome.PASS, f"the policy serves {variant}", want)
+    if candidate.card is None:
+        return _unknown(Check.INT8, _no_card(candidate), want)
+    found = candidate.card.variants.get(INT8)
+    if found is None:
+        got = "not offered: it lost too much, or could not be told, when the version was made"
+        return _judged(Check.INT8, got, want, good=False)
+    gate = found.get("gate")
+    return _judged(Check.INT8, "offered" if gate is None else f"offered, loses at most {gate:.2%}", want, good=True)
 
 
 def _percent(fraction: float) -> str:
@@ -215,3 +285,7 @@ def _percent(fraction: float) -> str:
 
 def _points(fraction: float) -> str:
     return f"{100 * fraction:.1f}".replace("-", "−")
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "the SLO" if seconds is None else f"{1000 * seconds:.3g} ms"

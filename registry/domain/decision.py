@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from registry.domain.control import CONTROLS
 from registry.domain.guarding import watch
 from registry.domain.journal import Draft, Kind
 from registry.domain.requests import answer
@@ -10,7 +11,8 @@ from registry.domain.turn import CONTROLLER, Decision, Turn
 
 
 def decide(turn: Turn) -> Decision:
-    """Newly found versions first, then a request to go back, then what is in progress, then the oldest request."""
+    """Newly found versions first, then a request to go back or to pause, then what is in progress, then the oldest
+    request."""
     memory = replace(turn.memory, last_turn=turn.now)
     published = tuple(
         Draft(Kind.PUBLISHED, CONTROLLER, {"version": version, "digest": digest})
@@ -20,13 +22,25 @@ def decide(turn: Turn) -> Decision:
     if published:
         return Decision(published, memory)
     for request in turn.state.requests:
-        if request.action == "rollback":
+        if request.action == "rollback" or request.action in CONTROLS:
             return Decision(answer(turn, request), memory)
     decision = _progress(turn)
     if decision.drafts or not turn.state.requests:
         return replace(decision, memory=replace(decision.memory, last_turn=turn.now))
-    drafts = answer(turn, turn.state.requests[0])
-    return Decision(drafts, replace(decision.memory, last_turn=turn.now))
+    return replace(decision, drafts=_answer(turn), memory=replace(decision.memory, last_turn=turn.now))
+
+
+def _answer(turn: Turn) -> tuple[Draft, ...]:
+    """The answer to the oldest request that can be answered. One promotion waits for another, nothing else does."""
+    promotes = False
+    for request in turn.state.requests:
+        if request.action == "promote" and promotes:
+            continue
+        drafts = answer(turn, request)
+        if drafts:
+            return drafts
+        promotes = promotes or request.action == "promote"
+    return ()
 
 
 def _progress(turn: Turn) -> Decision:

@@ -42,13 +42,14 @@ def moment(text: str) -> datetime:
 
 
 class Fields:
-    """Checked access to one JSON object. `where` names it in messages, such as `card.json`."""
+    """Checked access to one JSON object. `where` names it in messages, such as `card.json`; `path` leads to it."""
 
-    def __init__(self, document: object, where: str) -> None:
+    def __init__(self, document: object, where: str, path: tuple[str | int, ...] = ()) -> None:
         if not isinstance(document, dict):
-            raise InvalidDocument(f"{where}: found {type(document).__name__}, wanted an object")
+            raise InvalidDocument(f"{where}: found {type(document).__name__}, wanted an object", path)
         self._document: dict[str, Any] = document
         self._where = where
+        self.path = path
 
     @classmethod
     def parse(cls, content: bytes, where: str) -> "Fields":
@@ -65,11 +66,12 @@ class Fields:
 
     def _get(self, key: str) -> Any:
         if key not in self._document:
-            raise InvalidDocument(f"{self._where}: {key} is missing")
+            raise InvalidDocument(f"{self._where}: {key} is missing", self.path)
         return self._document[key]
 
     def _wrong(self, key: str, wanted: str) -> InvalidDocument:
-        return InvalidDocument(f"{self._where}: {key} is {self._document[key]!r}, wanted {wanted}")
+        message = f"{self._where}: {key} is {self._document[key]!r}, wanted {wanted}"
+        return InvalidDocument(message, (*self.path, key))
 
     @property
     def document(self) -> Mapping[str, Any]:
@@ -86,6 +88,12 @@ class Fields:
         value = self._get(key)
         if not isinstance(value, str):
             raise self._wrong(key, "a string")
+        return value
+
+    def boolean(self, key: str) -> bool:
+        value = self._get(key)
+        if not isinstance(value, bool):
+            raise self._wrong(key, "true or false")
         return value
 
     def integer(self, key: str, *, minimum: int = 0) -> int:
@@ -123,13 +131,15 @@ class Fields:
         return tuple(float(item) for item in value)
 
     def object(self, key: str) -> "Fields":
-        return Fields(self._get(key), f"{self._where}: {key}")
+        return Fields(self._get(key), f"{self._where}: {key}", (*self.path, key))
 
     def objects(self, key: str) -> tuple["Fields", ...]:
         value = self._get(key)
         if not isinstance(value, list):
             raise self._wrong(key, "a list of objects")
-        return tuple(Fields(item, f"{self._where}: {key}[{index}]") for index, item in enumerate(value))
+        return tuple(
+            Fields(item, f"{self._where}: {key}[{index}]", (*self.path, key, index)) for index, item in enumerate(value)
+        )
 
     def schema(self, known: int) -> None:
         """Refuse a document of another schema."""

@@ -23,7 +23,11 @@ class InvalidName(RegistryError):
 
 
 class InvalidDocument(RegistryError):
-    """A document breaks its schema; the message names the field."""
+    """A document breaks its schema; the message names the field. path: keys and indices that lead to it."""
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class NotVerified(RegistryError):

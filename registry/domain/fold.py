@@ -12,9 +12,10 @@ from registry.domain.errors import JournalDamaged, NotFound
 from registry.domain.journal import Entry, Kind
 from registry.domain.judge import StartMixture, parse_evidence
 from registry.domain.plan import parse_plan
+from registry.domain.policy import FP32
 from registry.domain.signals import ERRORS, RATIO, SIGNALS
 from registry.domain.stages import TRANSITIONS, Stage
-from registry.domain.state import Guarding, Request, Rollout, State, VersionState
+from registry.domain.state import Approval, Guarding, Request, Rollout, State, VersionState
 from registry.domain.version import Model, Version
 
 
@@ -41,6 +42,8 @@ def _move(state: State, version: Version, stage: Stage) -> State:
     current = state.version(version)
     if current.stage is stage:
         return state
+    if current.deleted:
+        raise JournalDamaged(f"version {version} was deleted, and the journal moves it to {stage}")
     if stage not in TRANSITIONS[current.stage]:
         raise JournalDamaged(
             f"version {version}: the journal moves it from {current.stage} to {stage}, which no rule allows"
@@ -63,7 +66,7 @@ def _published(state: State, entry: Entry) -> State:
 
 
 def _requested(state: State, entry: Entry) -> State:
-    """id, action; for a promotion: version, to, sourceStage; reason, requestedBy."""
+    """id, action; for a promotion: version, to, sourceStage, force; reason, requestedBy."""
     data = entry.data
     version = Version(data["version"]) if data.get("version") else None
     request = Request(
@@ -75,6 +78,7 @@ def _requested(state: State, entry: Entry) -> State:
         reason=data.get("reason", ""),
         by=data["requestedBy"],
         time=entry.time,
+        force=bool(data.get("force")),
     )
     return replace(state, requests=(*state.requests, request))
 
@@ -85,8 +89,23 @@ def _answered(state: State, entry: Entry) -> State:
     return replace(state, requests=waiting)
 
 
+def _approved(state: State, entry: Entry) -> State:
+    """version, digest, by; request. The same person's word for the same digest counts once, from now on."""
+    data = entry.data
+    approval = Approval(state.version(Version(data["version"])).version, data["digest"], data["by"], entry.time)
+    others = (found for found in state.approvals if (found.digest, found.by) != (approval.digest, approval.by))
+    return _answered(replace(state, approvals=(*others, approval)), entry)
+
+
+def _serving(state: State, version: Version, entry: Entry) -> State:
+    """variant and forced: which net of the version serves, and which checks it was let past."""
+    variant, forced = entry.data.get("variant", FP32), tuple(entry.data.get("forced", ()))
+    changed = replace(state.version(version), variant=variant, forced=forced)
+    return replace(state, versions=MappingProxyType({**state.versions, version: changed}))
+
+
 def _staged(state: State, entry: Entry) -> State:
-    """version; request when no rollout follows, else `promotion`: the request it is on the way of.
+    """version, variant, forced; request when no rollout follows, else `promotion`: the request it is on the way of.
 
     The version that was in staging goes back to development. A request on its way was asked from which stage already.
     """
@@ -94,17 +113,19 @@ def _staged(state: State, entry: Entry) -> State:
     if state.staging is not None and state.staging != version:
         state = _move(state, state.staging, Stage.DEVELOPMENT)
     requests = tuple(
-        replace(request, source_stage=None) if request.id == entry.data.get("promotion") else request
+        replace(request, source_stage=None, staged=entry.time) if request.id == entry.data.get("promotion") else request
         for request in state.requests
     )
+    state = _serving(state, version, entry)
     return _answered(replace(_move(state, version, Stage.STAGING), staging=version, requests=requests), entry)
 
 
 def _started(state: State, entry: Entry) -> State:
-    """request, requestedBy, version, base, plan, policy (text and sha256)."""
+    """request, requestedBy, version, variant, forced, base, plan, policy (text and sha256)."""
     if state.rollout is not None:
         raise JournalDamaged(f"rollout of {state.rollout.version} is in progress")
     plan = parse_plan(entry.data["plan"])
+    state = _serving(state, Version(entry.data["version"]), entry)
     rollout = Rollout(
         request=entry.data["request"],
         by=entry.data["requestedBy"],
@@ -203,9 +224,52 @@ def _withdrawn(state: State, entry: Entry) -> State:
     return replace(state, rollout=None)
 
 
+def _aborted(state: State, entry: Entry) -> State:
+    """As `_withdrawn`; before a rollout began, `promotion` is the request that is withdrawn."""
+    if "promotion" not in entry.data:
+        return _withdrawn(state, entry)
+    waiting = tuple(request for request in state.requests if request.id != entry.data["promotion"])
+    return _answered(replace(state, requests=waiting), entry)
+
+
+def _paused(state: State, entry: Entry) -> State:
+    """request. The soak stands still from here on."""
+    rollout = _running(state)
+    if rollout.paused is not None:
+        raise JournalDamaged(f"rollout of {rollout.version} is paused already")
+    return _answered(replace(state, rollout=replace(rollout, paused=entry.time)), entry)
+
+
+def _resumed(state: State, entry: Entry) -> State:
+    """request. The step began later by as long as it was paused."""
+    rollout = _running(state)
+    if rollout.paused is None:
+        raise JournalDamaged(f"rollout of {rollout.version} is not paused")
+    stepped = rollout.stepped
+    if stepped is not None:
+        stepped += entry.time - max(rollout.paused, stepped)
+    return _answered(replace(state, rollout=replace(rollout, paused=None, stepped=stepped)), entry)
+
+
 def _archived(state: State, entry: Entry) -> State:
     """version; request when one asked for it."""
     return _answered(_move(state, Version(entry.data["version"]), Stage.ARCHIVED), entry)
+
+
+def _deleted(state: State, entry: Entry) -> State:
+    """version; request when one asked for it. Only what is archived is deleted; nobody rolls back to it any more."""
+    version = Version(entry.data["version"])
+    found = state.version(version)
+    if found.stage is not Stage.ARCHIVED or found.deleted:
+        raise JournalDamaged(f"version {version} is {'deleted' if found.deleted else found.stage} and is deleted")
+    versions = MappingProxyType({**state.versions, version: replace(found, deleted=True)})
+    previous = None if state.previous == version else state.previous
+    return _answered(replace(state, versions=versions, previous=previous), entry)
+
+
+def _restored(state: State, entry: Entry) -> State:  # noqa: ARG001 - all folds have one signature
+    """No field. What was asked before a restore is never taken: it was meant for a later state than this one."""
+    return replace(state, requests=())
 
 
 _FOLDS: Mapping[Kind, Callable[[State, Entry], State]] = {
@@ -220,8 +284,13 @@ _FOLDS: Mapping[Kind, Callable[[State, Entry], State]] = {
     Kind.VERDICT: _verdict,
     Kind.PROMOTED: _promoted,
     Kind.ROLLED_BACK: _rolled_back,
-    Kind.ABORTED: _withdrawn,
+    Kind.APPROVED: _approved,
+    Kind.PAUSED: _paused,
+    Kind.RESUMED: _resumed,
+    Kind.ABORTED: _aborted,
     Kind.EXPIRED: _withdrawn,
     Kind.ARCHIVED: _archived,
+    Kind.DELETED: _deleted,
     Kind.ADOPTED: _answered,
+    Kind.RESTORED: _restored,
 }

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from registry.domain.documents import Fields, canonical_bytes, moment, sha256, timestamp
@@ -90,7 +91,7 @@ class Entry:
             }
         )
 
-    @property
+    @cached_property
     def anchor(self) -> Anchor:
         """Sequence and sha256 of this entry's bytes."""
         return Anchor(self.sequence, sha256(self.content()))
@@ -142,7 +143,7 @@ def check_anchor(entries: Sequence[Entry], anchor: Anchor) -> None:
     """Check that a verified journal still holds the entry that was acted upon last.
 
     Raises JournalDamaged when the journal is missing, shorter, or another one at the anchor's sequence, unless an
-    `adopted` entry says that this very anchor is known to be another journal's.
+    `adopted` or `restored` entry says that this very anchor is known to be another journal's.
     """
     if anchor.sequence == 0 or any(_adopts(entry, anchor) for entry in entries):
         return
@@ -159,18 +160,23 @@ def check_anchor(entries: Sequence[Entry], anchor: Anchor) -> None:
 
 
 def _adopts(entry: Entry, anchor: Anchor) -> bool:
-    return entry.kind is Kind.ADOPTED and entry.data["anchor"] == {
-        "sequence": anchor.sequence,
-        "sha256": anchor.sha256,
-    }
+    return entry.kind in (Kind.ADOPTED, Kind.RESTORED) and entry.data["anchor"] == _document(anchor)
+
+
+def _document(anchor: Anchor) -> dict[str, Any]:
+    return {"sequence": anchor.sequence, "sha256": anchor.sha256}
 
 
 def adoption(entries: Sequence[Entry], anchor: Anchor, *, request: str, by: str, reason: str) -> Draft:
     """The entry with which a journal is gone on from although it is not the one that was acted upon."""
-    data = {
-        "request": request,
-        "reason": reason,
-        "anchor": {"sequence": anchor.sequence, "sha256": anchor.sha256},
-        "entries": len(entries),
-    }
+    data = {"request": request, "reason": reason, "anchor": _document(anchor), "entries": len(entries)}
     return Draft(Kind.ADOPTED, by, data)
+
+
+def restoration(entries: Sequence[Entry], anchor: Anchor, *, backup: str, by: str, reason: str) -> Draft:
+    """The entry that ends a journal taken from a backup. anchor: what was acted upon last where it is restored to.
+
+    backup: the backup's digest.
+    """
+    data = {"backup": backup, "reason": reason, "anchor": _document(anchor), "entries": len(entries)}
+    return Draft(Kind.RESTORED, by, data)

@@ -11,7 +11,9 @@ from registry.domain.version import Model, Version, model_name, version_name
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"
 SCHEMA = 1
-_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+"""A file's name in a version's directory: no separator, no leading dot."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -69,7 +71,7 @@ def parse_manifest(content: bytes) -> Manifest:
     if paths != sorted(set(paths)):
         raise InvalidDocument(f"{MANIFEST}: files are {paths}, wanted sorted and unique paths")
     for entry in files:
-        if not _PATH.fullmatch(entry.path) or entry.path in (MANIFEST, SIGNATURE):
+        if not PLAIN.fullmatch(entry.path) or entry.path in (MANIFEST, SIGNATURE):
             raise InvalidDocument(f"{MANIFEST}: path {entry.path!r}, wanted a plain file name")
         if not _SHA256.fullmatch(entry.sha256):
             raise InvalidDocument(

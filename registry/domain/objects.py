@@ -15,7 +15,7 @@ from typing import Any
 from registry.domain.documents import canonical_bytes, sha256
 from registry.domain.errors import InvalidDocument
 from registry.domain.journal import NO_ANCHOR, Anchor
-from registry.domain.policy import Serving
+from registry.domain.policy import FP32, Serving
 from registry.domain.release import Release, RevisionRelease
 from registry.domain.version import Model, Revision, Version
 
@@ -89,6 +89,9 @@ def _check(release: Release) -> None:
     weights = [revision.weight for revision in release.live]
     if sum(weights) not in (0, 100) or any(weight < 0 for weight in weights):
         raise InvalidDocument(f"{where}: weights are {weights}, wanted percents that sum to 100, or all 0")
+    both = [revision.version for revision in release.live if revision.mirror and revision.weight]
+    if both:
+        raise InvalidDocument(f"{where}: {', '.join(both)} has weight and mirror, wanted one of them")
     versions = [revision.version for revision in release.live]
     if len(set(versions)) < len(versions):
         raise InvalidDocument(f"{where}: versions are {', '.join(versions)}, wanted each of them once")
@@ -119,10 +122,15 @@ def _serving_runtime(template: Mapping[str, Any], serving: Serving) -> Object:
 
 
 def _model(template: Mapping[str, Any], model: Model, revision: RevisionRelease, *, runtime: str) -> Object:
-    """`predictor.model` of one revision; the template's `name`, where it has one, stays empty."""
+    """`predictor.model` of one revision; the template's `name`, where it has one, stays empty.
+
+    KServe appends `args` to the runtime's.
+    """
     others = [variable for variable in template["env"] if variable["name"] != DIGEST_VARIABLE]
+    chosen = {"args": ["--variant", revision.variant]} if revision.variant != FP32 else {}
     return {
         **template,
+        **chosen,
         "runtime": runtime,
         "storageUri": storage_uri(model, revision.version),
         "env": [*others, {"name": DIGEST_VARIABLE, "value": revision.digest}],
@@ -191,7 +199,16 @@ def _live_route(template: Mapping[str, Any], release: Release, serving: Serving)
             _backend(rule["backendRefs"][0], release.model, revision, weight=revision.weight)
             for revision in release.live
         ]
+        mirrors = [_mirror(rule, release.model, revision) for revision in release.canaries if revision.mirror]
+        rule["filters"] = [*rule["filters"], *mirrors]
     return made
+
+
+def _mirror(rule: Mapping[str, Any], model: Model, revision: RevisionRelease) -> Object:
+    """Copies of the rule's requests for one revision, whose answers nobody gets."""
+    backend = {"name": service_name(model, revision.name), "port": rule["backendRefs"][0]["port"]}
+    share = {} if revision.mirror == 100 else {"percent": revision.mirror}
+    return {"type": "RequestMirror", "requestMirror": {"backendRef": backend, **share}}
 
 
 def _pinned_route(

@@ -67,9 +67,25 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class Latency:
+    """What a staging revision was measured at: p99 in seconds of `requests` answers, one request at a time.
+
+    failed: answers that were no success, or none at all. p99: None where there was no answer.
+    """
+
+    requests: int
+    failed: int
+    p99: float | None
+
+
+@dataclass(frozen=True)
 class Observation:
-    """Everything one turn saw of one model. counters: only revisions whose scrape succeeded in this turn."""
+    """Everything one turn saw of one model. counters: only revisions whose scrape succeeded in this turn.
+
+    latency: of staging revisions that a waiting promotion made somebody ask, as soon as it is known.
+    """
 
     revisions: Mapping[Version, ObservedRevision] = field(default_factory=dict)
     route: ObservedRoute | None = None
     counters: Mapping[Version, Counters] = field(default_factory=dict)
+    latency: Mapping[Version, Latency] = field(default_factory=dict)

@@ -17,16 +17,17 @@ LONGEST = 10 * 366 * 86400.0
 class Options:
     """One object. `where` names it in messages, `known` are the keys it may have. A default of None: wanted."""
 
-    def __init__(self, document: object, where: str, *known: str) -> None:
-        self._fields = Fields(document, where)
+    def __init__(self, document: object, where: str, *known: str, path: tuple[str | int, ...] = ()) -> None:
+        self._fields = Fields(document, where, path)
         self._where = where
         for key in self._fields:
             if key not in known:
-                raise self.wrong(f"key {key!r} is unknown", f"one of {', '.join(known)}")
+                raise self.wrong(f"key {key!r} is unknown", f"one of {', '.join(known)}", key)
 
-    def wrong(self, found: str, wanted: str) -> InvalidDocument:
-        """The error to raise."""
-        return InvalidDocument(f"{self._where}: {found}, wanted {wanted}")
+    def wrong(self, found: str, wanted: str, key: str | None = None) -> InvalidDocument:
+        """The error to raise about `key`, or about the whole object."""
+        path = self._fields.path if key is None else (*self._fields.path, key)
+        return InvalidDocument(f"{self._where}: {found}, wanted {wanted}", path)
 
     def has(self, key: str) -> bool:
         return self._fields.has(key)
@@ -40,8 +41,11 @@ class Options:
     def choice(self, key: str, default: str | None, choices: Sequence[str]) -> str:
         value = self._fields.text(key) if self.has(key) or default is None else default
         if value not in choices:
-            raise self.wrong(f"{key} is {value!r}", f"one of {', '.join(choices)}")
+            raise self.wrong(f"{key} is {value!r}", f"one of {', '.join(choices)}", key)
         return value
+
+    def boolean(self, key: str) -> bool:
+        return self._fields.boolean(key)
 
     def integer(self, key: str, default: int | None, *, minimum: int = 0) -> int:
         if default is not None and not self.has(key):
@@ -54,7 +58,7 @@ class Options:
             return default
         value = self._fields.number(key)
         if not above < value < below:
-            raise self.wrong(f"{key} is {value:g}", f"a number above {above:g} and below {below:g}")
+            raise self.wrong(f"{key} is {value:g}", f"a number above {above:g} and below {below:g}", key)
         return value
 
     def limit(self, key: str, *, above: float = -math.inf, below: float = math.inf) -> float | None:
@@ -69,11 +73,13 @@ class Options:
         return self._fields.object(key).document if self.has(key) else {}
 
     def section(self, key: str, *known: str) -> "Options":
-        return Options(self.mapping(key), f"{self._where}: {key}", *known)
+        return Options(self.mapping(key), f"{self._where}: {key}", *known, path=(*self._fields.path, key))
 
     def sections(self, key: str, *known: str) -> tuple["Options", ...] | None:
         """The objects of a list; None where there is no list."""
         if not self.has(key):
             return None
-        items = enumerate(self._fields.objects(key))
-        return tuple(Options(item.document, f"{self._where}: {key}[{index}]", *known) for index, item in items)
+        return tuple(
+            Options(item.document, f"{self._where}: {key}[{index}]", *known, path=item.path)
+            for index, item in enumerate(self._fields.objects(key))
+        )

@@ -9,10 +9,28 @@ from registry.domain.signals import ERRORS, LATENCY_EDGES
 
 @dataclass(frozen=True)
 class StepPlan:
-    """One judged step: percent of live requests, and the seconds it lasts at least."""
+    """One step: percent of live requests, and the seconds it lasts at least. mirror: percent of them sent as copies.
+
+    With weight 0 it is not judged: the canary is reached by header, or mirrored to, and goes on after the soak.
+    """
 
     weight: int
     soak: float
+    mirror: int = 0
+
+    @property
+    def name(self) -> str:
+        if self.weight:
+            return f"{self.weight} %"
+        return f"mirror {self.mirror} %" if self.mirror else "header only"
+
+    def document(self) -> dict[str, Any]:
+        return {"weight": self.weight, "soak": self.soak, **({"mirror": self.mirror} if self.mirror else {})}
+
+
+def parse_step(document: Mapping[str, Any]) -> StepPlan:
+    """Inverse of `StepPlan.document`."""
+    return StepPlan(document["weight"], document["soak"], document.get("mirror", 0))
 
 
 @dataclass(frozen=True)
@@ -47,7 +65,7 @@ class Plan:
     @property
     def split_bound(self) -> float:
         """The e-value at which requests do not follow the route: at most α of all rollouts meet it by chance."""
-        return max(len(self.steps), 1) / self.alpha
+        return max(self.judged_steps, 1) / self.alpha
 
     @property
     def rollback_bound(self) -> float:
@@ -57,11 +75,16 @@ class Plan:
     @property
     def advance_bound(self) -> float:
         """A at which a step is passed: 1/β_k with β_k = β ÷ judged steps."""
-        return len(self.steps) / self.beta
+        return self.judged_steps / self.beta
+
+    @property
+    def judged_steps(self) -> int:
+        """Steps at which the canary has a share of the live requests."""
+        return sum(1 for step in self.steps if step.weight)
 
     def document(self) -> dict[str, Any]:
         return {
-            "steps": [{"weight": step.weight, "soak": step.soak} for step in self.steps],
+            "steps": [step.document() for step in self.steps],
             "margins": [{"upTo": up_to, "ratio": ratio} for up_to, ratio in self.margins],
             "alpha": self.alpha,
             "beta": self.beta,
@@ -78,7 +101,7 @@ class Plan:
 def parse_plan(document: Mapping[str, Any]) -> Plan:
     """Inverse of `Plan.document`."""
     return Plan(
-        steps=tuple(StepPlan(step["weight"], step["soak"]) for step in document["steps"]),
+        steps=tuple(parse_step(step) for step in document["steps"]),
         margins=tuple((margin["upTo"], margin["ratio"]) for margin in document["margins"]),
         alpha=document["alpha"],
         beta=document["beta"],

@@ -11,12 +11,13 @@ from typing import Any
 
 from registry.domain.card import Slo
 from registry.domain.documents import sha256
-from registry.domain.errors import InvalidDocument
 from registry.domain.options import LONGEST, Options
 from registry.domain.plan import ratio_at
+from registry.domain.rules import KEYS, CheckRule, parse_rule
 
 POLICY = "policy.yaml"
 SCHEMA = 1
+FP32, INT8 = "fp32", "int8"
 LAST_WEIGHT = 50
 """The last judged step: from there on the canary has as many requests as the stable revision."""
 
@@ -28,28 +29,14 @@ class WriteMode(StrEnum):
     GITOPS = "gitops"
 
 
-class Check(StrEnum):
-    """Questions of the checklist. Only `accuracy` has a limit: the smallest difference to production, a fraction."""
-
-    DIGEST = "digest"
-    SIGNATURE = "signature"
-    METRICS = "metrics"
-    ACCURACY = "accuracy"
-
-
-@dataclass(frozen=True)
-class CheckRule:
-    """The limits of one check. A rule changes a limit; none takes a check away."""
-
-    check: Check
-    minimum: float | None = None
-    maximum: float | None = None
-
-
 @dataclass(frozen=True)
 class Serving:
-    """How revisions run in a cluster. `resources` as in a container; `gateway` as the route's parent reference."""
+    """How revisions run. `resources` as in a container; `gateway` as the route's parent reference; both in a cluster.
 
+    variant: `fp32` or `int8`, of versions promoted from now on.
+    """
+
+    variant: str = FP32
     image: str | None = None
     min_replicas: int = 2
     max_replicas: int = 10
@@ -60,10 +47,14 @@ class Serving:
 
 @dataclass(frozen=True)
 class Step:
-    """Percent of live requests for the canary, and for how many seconds at least."""
+    """Percent of live requests for the canary (0: reached by header only, or mirrored to), and seconds at least.
+
+    mirror: percent of live requests that the canary gets as copies, whose answers nobody sees.
+    """
 
     weight: int
     soak: float = 60.0
+    mirror: int = 0
 
 
 @dataclass(frozen=True)
@@ -170,13 +161,13 @@ def parse_policy(document: Mapping[str, Any], text: str) -> Policy:
     keys = ("writeMode", "serving", "checklist", "rollout", "slo", "evidence", "drift", "approvals", "backup")
     top = Options(document, POLICY, "schema", *keys)
     if (schema := top.integer("schema", SCHEMA)) != SCHEMA:
-        raise InvalidDocument(f"{POLICY}: schema is {schema}, wanted {SCHEMA}")
+        raise top.wrong(f"schema is {schema}", str(SCHEMA), "schema")
     return Policy(
         write_mode=WriteMode(top.choice("writeMode", WriteMode.LIVE, tuple(WriteMode))),
         serving=_serving(
-            top.section("serving", "image", "minReplicas", "maxReplicas", "resources", "hosts", "gateway")
+            top.section("serving", "variant", "image", "minReplicas", "maxReplicas", "resources", "hosts", "gateway")
         ),
-        checklist=tuple(_rule(rule) for rule in top.sections("checklist", "check", "min", "max") or ()),
+        checklist=tuple(parse_rule(rule) for rule in top.sections("checklist", *KEYS) or ()),
         rollout=_rollout(top),
         slo=_slo(top.section("slo", "availability", "latency")),
         envoy=top.section("evidence", "envoy").text("envoy"),
@@ -190,6 +181,7 @@ def parse_policy(document: Mapping[str, Any], text: str) -> Policy:
 def _serving(options: Options) -> Serving:
     default = Serving()
     serving = Serving(
+        variant=options.choice("variant", default.variant, (FP32, INT8)),
         image=options.text("image"),
         min_replicas=options.integer("minReplicas", default.min_replicas, minimum=1),
         max_replicas=options.integer("maxReplicas", default.max_replicas, minimum=1),
@@ -198,20 +190,9 @@ def _serving(options: Options) -> Serving:
         gateway=options.mapping("gateway"),
     )
     if serving.min_replicas > serving.max_replicas:
-        raise options.wrong(f"minReplicas is {serving.min_replicas}", f"at most maxReplicas, {serving.max_replicas}")
+        wanted = f"at most maxReplicas, {serving.max_replicas}"
+        raise options.wrong(f"minReplicas is {serving.min_replicas}", wanted, "minReplicas")
     return serving
-
-
-def _rule(options: Options) -> CheckRule:
-    check = Check(options.choice("check", None, tuple(Check)))
-    rule = CheckRule(check, minimum=options.limit("min"), maximum=options.limit("max"))
-    if rule.maximum is not None:
-        raise options.wrong(f"{check} has max", "min or no limit: a difference may be as large as it likes")
-    if check is not Check.ACCURACY and rule.minimum is not None:
-        raise options.wrong(f"{check} has min", "no limit: it holds or not")
-    if rule.minimum is not None and not -1 <= rule.minimum <= 1:
-        raise options.wrong(f"min is {rule.minimum:g}", "a fraction from -1 to 1, such as -0.01 for one point")
-    return rule
 
 
 def _rollout(top: Options) -> RolloutPolicy:
@@ -233,17 +214,30 @@ def _rollout(top: Options) -> RolloutPolicy:
 
 def _steps(rollout: Options, items: tuple[Options, ...]) -> tuple[Step, ...]:
     steps = tuple(_step(item) for item in items)
-    weights = [step.weight for step in steps]
+    weights = [step.weight for step in steps if step.weight]
     if not weights or weights != sorted(set(weights)) or weights[-1] > LAST_WEIGHT:
-        raise rollout.wrong(f"steps have weights {weights}", f"one or more, each above the last, up to {LAST_WEIGHT}")
+        wanted = f"one or more, each above the last, up to {LAST_WEIGHT}"
+        raise rollout.wrong(f"steps have weights {weights}", wanted, "steps")
+    if any(not step.weight for step in steps[-len(weights) :]):
+        raise rollout.wrong("a step without weight comes after one with weight", "header and mirror first", "steps")
     return steps
 
 
 def _step(options: Options) -> Step:
-    for other in ("mirror", "header"):
-        if options.has(other):
-            raise options.wrong(f"found {other}", "weight: only steps of live traffic are supported")
-    return Step(options.integer("weight", None, minimum=1), options.seconds("soak", Step.soak))
+    """`{weight: 10}`, `{mirror: 100}` or `{header: only}`: a revision is weighted or mirrored to, never both."""
+    named = [name for name in ("weight", "mirror", "header") if options.has(name)]
+    if len(named) > 1:
+        raise options.wrong(f"found {' and '.join(named)}", "one of them", named[1])
+    soak = options.seconds("soak", Step.soak)
+    if "header" in named:
+        options.choice("header", None, ("only",))
+        return Step(0, soak)
+    if "mirror" in named:
+        mirror = options.integer("mirror", None, minimum=1)
+        if mirror > 100:
+            raise options.wrong(f"mirror is {mirror}", "a percentage from 1 to 100", "mirror")
+        return Step(0, soak, mirror)
+    return Step(options.integer("weight", None, minimum=1), soak)
 
 
 def _margins(rollout: Options, items: tuple[Options, ...]) -> tuple[Margin, ...]:
@@ -252,7 +246,8 @@ def _margins(rollout: Options, items: tuple[Options, ...]) -> tuple[Margin, ...]
     )
     reach = [margin.up_to for margin in margins]
     if not reach or reach != sorted(set(reach)) or reach[-1] < LAST_WEIGHT:
-        raise rollout.wrong(f"margins reach up to {reach}", f"each above the last, and the last at least {LAST_WEIGHT}")
+        wanted = f"each above the last, and the last at least {LAST_WEIGHT}"
+        raise rollout.wrong(f"margins reach up to {reach}", wanted, "margins")
     return margins
 
 

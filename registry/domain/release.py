@@ -4,17 +4,23 @@ on one machine and for KServe in a cluster."""
 from dataclasses import dataclass
 
 from registry.domain.journal import Anchor
+from registry.domain.policy import FP32
 from registry.domain.version import Model, Revision, Version, revision_name
 
 
 @dataclass(frozen=True)
 class RevisionRelease:
-    """One running version. weight: integer percent of live requests. replicas: wanted pods (locally one process)."""
+    """One running version. weight: integer percent of live requests. replicas: wanted pods (locally one process).
+
+    mirror: percent of live requests it gets copies of; never beside a weight. variant: which of its nets it serves.
+    """
 
     version: Version
     digest: str
     weight: int
     replicas: int
+    mirror: int = 0
+    variant: str = FP32
 
     @property
     def name(self) -> Revision:

@@ -1,17 +1,22 @@
 """Answers to what was asked: accepted as the first entries of what follows, or refused with every number."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from registry.domain.approvals import approve
 from registry.domain.card import Slo
-from registry.domain.checklist import CheckResult, examine, passes
-from registry.domain.errors import NotFound
+from registry.domain.control import CONTROLS, abort, answer_control
+from registry.domain.documents import timestamp
 from registry.domain.guarding import close, go_back
+from registry.domain.inquiry import Inquiry, Question, inquire
 from registry.domain.journal import Draft, Kind
 from registry.domain.plan import Plan, StepPlan
 from registry.domain.policy import Policy
+from registry.domain.refusal import refused
+from registry.domain.retirement import RETIREMENTS
 from registry.domain.signals import ERRORS, LATENCY, LOW_CONFIDENCE, REFUSED, RESTARTS, SIGNALS, edge_of
-from registry.domain.stages import TRANSITIONS, Stage
+from registry.domain.stages import Stage
 from registry.domain.state import Request, State
 from registry.domain.turn import CONTROLLER, Memory, Turn
 from registry.domain.version import Version
@@ -21,70 +26,67 @@ def answer(turn: Turn, request: Request) -> tuple[Draft, ...]:
     """The entries that answer `request`."""
     if request.action == "rollback":
         return _roll_back(turn, request)
+    if request.action in RETIREMENTS:
+        return (RETIREMENTS[request.action](turn.state, request),)
+    if request.action in CONTROLS:
+        return answer_control(turn.state, request)
+    if request.action == "approve":
+        return (approve(turn.state, request),)
     if request.action == "adopt":
-        return (_refused(request, "the journal is the one that was acted upon; there is nothing to adopt"),)
+        return (refused(request, "the journal is the one that was acted upon; there is nothing to adopt"),)
     if request.action == "promote" and request.to in (Stage.STAGING, Stage.PRODUCTION):
         return _promote(turn, request)
-    return (_refused(request, f"action {request.action!r} to {request.to!r}: unknown"),)
-
-
-def refusal(
-    turn: Turn, version: Version, *, to: str, source_stage: str | None
-) -> tuple[str | None, tuple[CheckResult, ...]]:
-    """Why a promotion would be refused (None: it would not), and what the checklist found. The same for a dry run."""
-    reason = _out_of_order(turn.state, version, to=to, source_stage=source_stage)
-    if reason is not None:
-        return reason, ()
-    results = checks(turn, version)
-    if passes(results):
-        return None, results
-    failed = "; ".join(
-        f"{result.check}: got {result.got}, wanted {result.want}" for result in results if not result.passed
-    )
-    return failed, results
-
-
-def checks(turn: Turn, version: Version) -> tuple[CheckResult, ...]:
-    """The checklist for a version against what is in production."""
-    production = turn.state.production
-    return examine(
-        turn.candidates[version],
-        turn.candidates[production] if production is not None and production != version else None,
-        recorded_digest=turn.state.version(version).digest,
-        rules=turn.policy.checklist,
-    )
-
-
-def _out_of_order(state: State, version: Version, *, to: str, source_stage: str | None) -> str | None:
-    """Rules that need no evidence."""
-    try:
-        stage = state.version(version).stage
-    except NotFound as error:
-        return str(error)
-    if source_stage is not None and stage != source_stage:
-        return f"version {version} is in {stage}, wanted {source_stage}"
-    if stage == to:
-        return f"version {version} is already in {to}"
-    if state.rollout is not None:
-        return f"a rollout of {state.rollout.version} is in progress; wait for it, or end it with `geometry rollback`"
-    if to == Stage.STAGING and Stage.STAGING not in TRANSITIONS[stage]:
-        return f"version {version} is in {stage}, from which no version goes to staging"
-    return None
+    return (refused(request, f"action {request.action!r} to {request.to!r}: unknown"),)
 
 
 def _promote(turn: Turn, request: Request) -> tuple[Draft, ...]:
+    """To production a version passes staging, where its revision is measured; nothing while that is awaited."""
     version = request.version
     if version is None:
-        return (_refused(request, "no version was named"),)
-    reason, results = refusal(turn, version, to=request.to, source_stage=request.source_stage)
-    if reason is not None:
-        return (_refused(request, reason, results),)
-    passed = [asdict(result) for result in results]
+        return (refused(request, "no version was named"),)
+    found = inquire(turn, _question(turn, request, version))
+    if found.reason is not None:
+        return (refused(request, found.reason, found.results),)
+    data = {"version": version, "variant": turn.policy.serving.variant, **_passed(request, found)}
     if request.to == Stage.STAGING:
-        return (Draft(Kind.STAGED, request.by, {"version": version, "request": request.id, "checks": passed}),)
-    staged = Draft(Kind.STAGED, request.by, {"version": version, "promotion": request.id, "checks": passed})
-    drafts = () if turn.state.version(version).stage is Stage.STAGING else (staged,)
-    return (*_window_closed(turn), *drafts, _started(turn, request, version, _plan(turn, version), passed))
+        return (Draft(Kind.STAGED, request.by, {**data, "request": request.id}),)
+    known = turn.state.version(version)
+    staged = known.stage is Stage.STAGING and known.variant == turn.policy.serving.variant
+    on_the_way = () if staged else (Draft(Kind.STAGED, request.by, {**data, "promotion": request.id}),)
+    if found.awaited:
+        return on_the_way
+    return (*_window_closed(turn), *on_the_way, _started(turn, request, _plan(turn, version), data))
+
+
+def measured(state: State) -> Request | None:
+    """The promotion whose staging revision is to be measured now: the oldest one, when it is one to production."""
+    first = next((request for request in state.requests if request.action == "promote"), None)
+    if first is None or first.to != Stage.PRODUCTION or first.force:
+        return None
+    return first if state.rollout is None and first.version is not None and first.version == state.staging else None
+
+
+def _question(turn: Turn, request: Request, version: Version) -> Question:
+    return Question(
+        version,
+        request.to,
+        request.by,
+        source_stage=request.source_stage,
+        force=request.force,
+        reason=request.reason,
+        waited=(turn.now - (request.staged or request.time)).total_seconds(),
+    )
+
+
+def _passed(request: Request, found: Inquiry) -> dict[str, Any]:
+    """What a version was let through with. forced and approvals: only where there are some."""
+    approvals = [{"by": approval.by, "time": timestamp(approval.time)} for approval in found.approvals]
+    return {
+        "checks": [asdict(result) for result in found.results],
+        "reason": request.reason,
+        **({"forced": list(found.forced)} if found.forced else {}),
+        **({"approvals": approvals} if approvals else {}),
+    }
 
 
 def _window_closed(turn: Turn) -> tuple[Draft, ...]:
@@ -101,41 +103,29 @@ def _roll_back(turn: Turn, request: Request) -> tuple[Draft, ...]:
     state, reason = turn.state, request.reason or "asked for"
     if state.rollout is not None:
         if not state.rollout.plan.steps and request.time <= state.rollout.started:
-            return (_refused(request, f"production is on its way back to {state.rollout.version} already"),)
-        data = {"version": state.rollout.version, "to": state.rollout.base, "reason": reason, "request": request.id}
-        return (Draft(Kind.ABORTED, request.by, data),)
+            return (refused(request, f"production is on its way back to {state.rollout.version} already"),)
+        return (abort(state, request),)
     if state.guarding is not None and state.guarding.previous is not None:
         return (go_back(state.guarding, reason, actor=request.by, request=request.id),)
     if state.previous is None:
-        return (_refused(request, "there is no version before to roll back to"),)
-    plan = plan_of(turn.policy, steps=())
-    return (*_window_closed(turn), _started(turn, request, state.previous, plan, []))
+        return (refused(request, "there is no version before to roll back to"),)
+    known = state.version(state.previous)
+    data = {"version": known.version, "variant": known.variant, "checks": [], "reason": request.reason}
+    forced = {"forced": list(known.forced)} if known.forced else {}
+    return (*_window_closed(turn), _started(turn, request, plan_of(turn.policy, steps=()), {**data, **forced}))
 
 
-def _started(turn: Turn, request: Request, version: Version, plan: Plan, passed: list[dict[str, Any]]) -> Draft:
-    data = {
+def _started(turn: Turn, request: Request, plan: Plan, data: Mapping[str, Any]) -> Draft:
+    """The first entry of a rollout. data: the version, and what it was let through with."""
+    begun = {
         "request": request.id,
         "requestedBy": request.by,
-        "version": version,
-        "digest": turn.state.version(version).digest,
+        "digest": turn.state.version(data["version"]).digest,
         "base": turn.state.production,
         "plan": plan.document(),
-        "checks": passed,
         "policy": {"text": turn.policy.text, "sha256": turn.policy.sha256},
-        "reason": request.reason,
     }
-    return Draft(Kind.STARTED, CONTROLLER, data)
-
-
-def _refused(request: Request, reason: str, results: tuple[CheckResult, ...] = ()) -> Draft:
-    data = {
-        "request": request.id,
-        "version": request.version,
-        "to": request.to,
-        "reason": reason,
-        "checks": [asdict(result) for result in results],
-    }
-    return Draft(Kind.REFUSED, CONTROLLER, data)
+    return Draft(Kind.STARTED, CONTROLLER, {**data, **begun})
 
 
 def _plan(turn: Turn, version: Version) -> Plan:
@@ -149,7 +139,9 @@ def plan_of(policy: Policy, *, slo: Slo | None = None, steps: tuple[StepPlan, ..
     # Between .1 % and one half: an objective of 1 or 0 would leave the floor without a meaning.
     latency = min(max(2 * (1 - slo.latency_objective), 0.001), 0.5) if floors.latency is None else floors.latency
     return Plan(
-        steps=tuple(StepPlan(step.weight, step.soak) for step in rollout.steps) if steps is None else steps,
+        steps=tuple(StepPlan(step.weight, step.soak, step.mirror) for step in rollout.steps)
+        if steps is None
+        else steps,
         margins=tuple((margin.up_to, margin.ratio) for margin in rollout.margins),
         alpha=rollout.alpha,
         beta=rollout.beta,

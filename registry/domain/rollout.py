@@ -28,7 +28,11 @@ NO_ENDPOINT = timedelta(seconds=60)
 
 
 def advance(turn: Turn, rollout: Rollout) -> Decision:
-    """The next entries of a rollout in progress."""
+    """The next entries of a rollout in progress.
+
+    Paused, it keeps its weight and goes on collecting evidence, and takes no step up. What is harmful goes back all the
+    same, a canary without endpoint loses its weight and gets it back, and the deadline still runs.
+    """
     memory = _memory(turn, rollout)
     uptime, evidence = count_restarts(turn, rollout, memory)
     memory = replace(memory, uptime=uptime, evidence=evidence)
@@ -40,12 +44,21 @@ def advance(turn: Turn, rollout: Rollout) -> Decision:
         return Decision((_expired(rollout),), memory)
     ready = canary is not None and canary.ready and canary.digest == turn.state.version(rollout.version).digest
     if rollout.step < 0 or rollout.withheld:
-        return Decision((_go_on(rollout),) if ready else (), memory)
+        waits = rollout.step < 0 and rollout.paused is not None
+        return Decision((_go_on(rollout),) if ready and not waits else (), memory)
     if canary is None or not canary.ready:
         reason = "the canary has no ready endpoint"
         withheld = Draft(Kind.WITHHELD, CONTROLLER, {"version": rollout.version, "weight": 0, "reason": reason})
         return Decision((withheld,), memory)
+    if not rollout.plan.steps[rollout.step].weight:
+        return _unjudged(turn, rollout, memory, ready=ready)
     return _judge(turn, rollout, memory, problem=None if ready else "the canary did not say which digest it serves")
+
+
+def _unjudged(turn: Turn, rollout: Rollout, memory: Memory, *, ready: bool) -> Decision:
+    """A canary that is reached by header or mirrored to goes on by itself after its soak; no live answer is its own."""
+    goes_on = ready and rollout.paused is None and not turn.jumped and rollout.soaked(turn.now)
+    return Decision((_stepped(rollout, rollout.step + 1),) if goes_on else (), memory)
 
 
 def _memory(turn: Turn, rollout: Rollout) -> Memory:
@@ -99,8 +112,10 @@ def _judge(turn: Turn, rollout: Rollout, memory: Memory, *, problem: str | None)
         memory = replace(memory, evidence=weigh(turn, rollout, base, memory, reading.window))
     seconds = (turn.now - rollout.stepped).total_seconds() if rollout.stepped is not None else 0.0
     standing = Standing(memory.evidence, plan, step.weight, seconds, blocking(turn, rollout, base))
-    soaked = seconds >= step.soak and reading.window is not None
+    soaked = rollout.soaked(turn.now) and reading.window is not None
     verdict = judge_step(standing, soaked=soaked, problem=problem or reading.problem)
+    if rollout.paused is not None and verdict.outcome in (Outcome.PROMOTE, Outcome.HOLD):
+        verdict = Verdict(Outcome.HOLD, "paused", verdict.message, verdict.numbers)
     return _conclude(turn, rollout, memory, verdict)
 
 
@@ -155,9 +170,10 @@ def verdict_draft(verdict: Verdict, *, version: Version, closed: bool = False) -
 
 
 def _stepped(rollout: Rollout, step: int) -> Draft:
-    weight = rollout.plan.steps[step].weight
-    data = {"version": rollout.version, "step": step, "weight": weight, "pods": rollout.plan.min_replicas}
-    return Draft(Kind.STEPPED, CONTROLLER, data)
+    planned = rollout.plan.steps[step]
+    data = {"version": rollout.version, "step": step, "weight": planned.weight, "pods": rollout.plan.min_replicas}
+    mirrored = {"mirror": planned.mirror} if planned.mirror else {}
+    return Draft(Kind.STEPPED, CONTROLLER, {**data, **mirrored})
 
 
 def _promoted(rollout: Rollout, reason: str, numbers: Mapping[str, Any]) -> Draft:

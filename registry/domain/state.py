@@ -10,6 +10,7 @@ from registry.domain.errors import NotFound
 from registry.domain.journal import NO_ANCHOR, Anchor
 from registry.domain.judge import Evidence, StartMixture
 from registry.domain.plan import Plan
+from registry.domain.policy import FP32
 from registry.domain.release import Release, RevisionRelease
 from registry.domain.stages import Stage
 from registry.domain.version import Model, Version
@@ -17,18 +18,38 @@ from registry.domain.version import Model, Version
 
 @dataclass(frozen=True)
 class VersionState:
-    """A version that exists. sequence: its `published` entry; versions are ordered by it."""
+    """A version that exists. sequence: its `published` entry; versions are ordered by it.
+
+    deleted: of its files only the signed list is left, so that its number stays taken; it goes nowhere any more.
+    variant: which of its nets serves. forced: the checks it got its stage in spite of.
+    """
 
     version: Version
     digest: str
     stage: Stage
     sequence: int
     published: datetime
+    deleted: bool = False
+    variant: str = FP32
+    forced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Somebody's word for a version, bound to its digest."""
+
+    version: Version
+    digest: str
+    by: str
+    time: datetime
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked and is not answered yet. to: `staging` or `production` for a promotion, else empty."""
+    """What was asked and is not answered yet. to: `staging` or `production` for a promotion, else empty.
+
+    force: go on in spite of checks. staged: when its version went to staging on the way to production.
+    """
 
     id: str
     action: str
@@ -38,6 +59,8 @@ class Request:
     reason: str
     by: str
     time: datetime
+    force: bool = False
+    staged: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +68,8 @@ class Rollout:
     """A promotion to production in progress. base: what production is compared with, None for the first one.
 
     step: index into plan.steps, -1 until the canary is ready. withheld: the canary has weight 0 for lack of endpoints.
-    evidence: per signal. verdict: kind and reason of the last recorded verdict.
+    stepped: when the step began, later by as long as it was paused. paused: since when. evidence: per signal. verdict:
+    kind and reason of the last recorded verdict.
     """
 
     request: str
@@ -59,11 +83,23 @@ class Rollout:
     withheld: bool = False
     evidence: Mapping[str, Evidence] = field(default_factory=lambda: MappingProxyType({}))
     verdict: tuple[str, str] | None = None
+    paused: datetime | None = None
 
     @property
     def weight(self) -> int:
         """Percent of live requests the canary shall get now."""
         return 0 if self.step < 0 or self.withheld else self.plan.steps[self.step].weight
+
+    @property
+    def mirror(self) -> int:
+        """Percent of live requests the canary shall get copies of now."""
+        return 0 if self.step < 0 or self.withheld else self.plan.steps[self.step].mirror
+
+    def soaked(self, now: datetime) -> bool:
+        """Whether the step lasted as long as it must. A pause does not count."""
+        if self.stepped is None:
+            return False
+        return ((self.paused or now) - self.stepped).total_seconds() >= self.plan.steps[self.step].soak
 
 
 @dataclass(frozen=True)
@@ -90,6 +126,7 @@ class State:
     staging: Version | None = None
     previous: Version | None = None
     requests: tuple[Request, ...] = ()
+    approvals: tuple[Approval, ...] = ()
     rollout: Rollout | None = None
     guarding: Guarding | None = None
     pods: int = 1
@@ -107,8 +144,9 @@ class State:
 def release(state: State) -> Release:
     """What the substrate shall be now."""
 
-    def revision(version: Version, weight: int, replicas: int) -> RevisionRelease:
-        return RevisionRelease(version, state.version(version).digest, weight, replicas)
+    def revision(version: Version, weight: int, replicas: int, mirror: int = 0) -> RevisionRelease:
+        known = state.version(version)
+        return RevisionRelease(version, known.digest, weight, replicas, mirror, known.variant)
 
     rollout, guarding, pods = state.rollout, state.guarding, state.pods
     stable = revision(state.production, 100, pods) if state.production else None
@@ -117,7 +155,9 @@ def release(state: State) -> Release:
         stable = revision(rollout.version, 0, pods)
     elif rollout is not None and stable is not None:
         stable = replace(stable, weight=100 - rollout.weight)
-        canaries = (revision(rollout.version, rollout.weight, canary_replicas(pods, rollout.weight)),)
+        # all requests mirrored are as much work as half of them answered
+        replicas = canary_replicas(pods, rollout.weight or math.ceil(rollout.mirror / 2))
+        canaries = (revision(rollout.version, rollout.weight, replicas, rollout.mirror),)
     elif guarding is not None and guarding.previous is not None:
         canaries = (revision(guarding.previous, 0, pods),)
     staged = state.staging if rollout is None or rollout.version != state.staging else None

@@ -9,7 +9,7 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,11 +56,14 @@ def make_directory(directory: Path, *, mode: int = 0o755) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the exclusive lock of the file `path`, waiting for it. The kernel releases it when its holder dies."""
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the exclusive lock of the file `path`. The kernel releases it when its holder dies.
+
+    wait: for another holder to let go; without it BlockingIOError is raised.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(descriptor)
@@ -104,14 +107,26 @@ def _open_aside(directory: Path, mode: int) -> tuple[Path, int]:
 
 def clear_asides(directory: Path) -> None:
     """Remove the files that killed writers left in `directory`; those of living writers are locked and stay."""
+    _of_the_dead(directory, lambda aside: aside.unlink(missing_ok=True))
+
+
+def unfinished(directory: Path) -> list[Path]:
+    """The files that killed writers left in `directory`, sorted; the next writer removes them."""
+    found: list[Path] = []
+    _of_the_dead(directory, found.append)
+    return sorted(found)
+
+
+def _of_the_dead(directory: Path, found: Callable[[Path], object]) -> None:
+    """Call `found` with every aside in `directory` whose writer is gone, under its lock."""
     for aside in directory.glob(f"{ASIDE}*"):
         try:
             descriptor = os.open(aside, os.O_RDWR)
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            aside.unlink(missing_ok=True)
+            found(aside)
         except BlockingIOError:
             continue
         finally:
@@ -119,28 +134,49 @@ def clear_asides(directory: Path) -> None:
 
 
 def place_directory(target: Path, files: Mapping[str, bytes]) -> None:
-    """Create the directory `target` with `files` in one step. The caller holds the lock of the parent directory.
+    """Create the directory `target` with `files` in one step, as `directory_aside` does."""
+    with directory_aside(target) as aside:
+        for name, content in files.items():
+            write_new(aside / name, content)
 
-    Raises Conflict when `target` exists with content, and OSError; nothing is left behind then.
+
+@contextmanager
+def directory_aside(target: Path) -> Iterator[Path]:
+    """A new directory to fill, which gets the name `target` in one step at the end of the block. Write by `write_new`.
+
+    The caller holds the lock of the parent directory. Raises Conflict when `target` exists with content, and whatever
+    the block raises; nothing is left behind then.
     """
     aside = target.with_name(f"{ASIDE}{target.name}")
     try:
         aside.mkdir()
-        for name, content in files.items():
-            write_new(aside / name, content)
-        sync_directory(aside)
-        aside.rename(target)  # onto a directory that is not empty this fails, so no version is ever replaced
-    except OSError as error:
+        yield aside
+        for directory, _, _ in os.walk(aside, topdown=False):
+            sync_directory(Path(directory))
+        _place(aside, target)
+    except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise Conflict(f"{target}: exists already, wanted a new directory") from error
         raise
     sync_directory(target.parent)
 
 
+def _place(aside: Path, target: Path) -> None:
+    try:
+        aside.rename(target)  # onto a directory that is not empty this fails, so nothing is ever replaced
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise Conflict(f"{target}: exists already, wanted a new directory") from error
+        raise
+
+
+def unfinished_directories(parent: Path) -> list[Path]:
+    """What `directory_aside` left when it was killed, sorted. The caller holds the lock of `parent`."""
+    return sorted(aside for aside in parent.glob(f"{ASIDE}*") if aside.is_dir())
+
+
 def clear_aside_directories(parent: Path) -> None:
-    """Remove what `place_directory` left when it was killed. The caller holds the lock of `parent`."""
-    for aside in parent.glob(f"{ASIDE}*"):
+    """Remove what `directory_aside` left when it was killed. The caller holds the lock of `parent`."""
+    for aside in unfinished_directories(parent):
         shutil.rmtree(aside)
 
 

@@ -91,6 +91,20 @@ def generate_key(directory: Path) -> SigningKey:
     return key
 
 
+def add_trust(directory: Path, other: Path) -> tuple[str, ...]:
+    """Put the keys of the trust list `other` into the one of `directory`; return the ids that were not there.
+
+    Raises NotFound or InvalidDocument.
+    """
+    new = load_trust(other)
+    durable.make_directory(directory, mode=0o700)
+    with durable.locked(directory / _LOCK):
+        durable.clear_asides(directory)
+        trusted = load_trust(directory).keys if (directory / TRUST).exists() else {}
+        durable.replace(directory / TRUST, Trust({**trusted, **new.keys}).content())
+    return tuple(keyid for keyid in new.keys if keyid not in trusted)
+
+
 def load_signing_key(directory: Path) -> SigningKey:
     """Read `signing.key` of `directory`; raises NotFound, or InvalidDocument (no Ed25519 key, or open to all)."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -1,11 +1,12 @@
 """Reads `policy.yaml`; what its keys mean is in `registry.domain.policy`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from registry.domain.errors import InvalidDocument
-from registry.domain.policy import Policy, parse_policy
+from registry.domain.policy import POLICY, Policy, parse_policy
 
 DEFAULT_POLICY_TEXT = """\
 # What a promotion must pass. Every key is optional; these are the defaults. Durations are seconds, rates are fractions.
@@ -15,10 +16,17 @@ serving:
   minReplicas: 2
   maxReplicas: 10
 checklist:
-  # 95 % sure that accuracy falls by no more than one point
+  # `required: false` beside a check: its answer is recorded and refuses nothing
+  # 95 % sure that accuracy falls by no more than one point, and no class's recall by more than five
   - {check: accuracy, min: -0.01}
+  - {check: recall, min: -0.05}
+  # confidence is off by no more than this on average; the exported net by no more than that from the trained one
+  - {check: calibration, max: 0.05}
+  - {check: parity, max: 0.0001}
+  # so many answers of the staging revision, 99 % of them within the SLO; `max` takes other seconds than the SLO's
+  - {check: latency, requests: 100}
 rollout:
-  # percent of live requests, and how long at least
+  # percent of live requests, and how long at least; before them `{header: only}` or `{mirror: 100}`
   steps:
     - {weight: 5, soak: 60}
     - {weight: 10, soak: 60}
@@ -46,7 +54,7 @@ approvals: {required: 0, expire: 86400}
 
 
 def load_policy(path: Path) -> Policy:
-    """Read a policy; the defaults where there is no file. Raises InvalidDocument with line or key."""
+    """Read a policy; the defaults where there is no file. Raises InvalidDocument with line and key."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -60,4 +68,23 @@ def load_policy(path: Path) -> Policy:
         raise InvalidDocument(f"{path}: {line}{error.problem}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidDocument(f"{path}: not readable as YAML ({error})") from error
-    return parse_policy({} if document is None else document, text)
+    try:
+        return parse_policy({} if document is None else document, text)
+    except InvalidDocument as error:
+        told = str(error).removeprefix(f"{POLICY}: ")
+        raise InvalidDocument(f"{path}: line {_line(yaml.compose(text), error.path)}: {told}", error.path) from error
+
+
+def _line(node: yaml.Node | None, path: Sequence[str | int]) -> int:
+    """The line of what `path` leads to, or of the last thing on the way that is there."""
+    line = 0 if node is None else node.start_mark.line
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            # the last of equal keys is the one that was read
+            found = [(key, value) for key, value in node.value if key.value == step]
+            key, node = found[-1] if found else (None, None)
+            line = key.start_mark.line if key else line
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            node = node.value[step]
+            line = node.start_mark.line
+    return line + 1

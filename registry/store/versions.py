@@ -6,9 +6,7 @@ bytes that are really used. A directory here is not yet a version of the registr
 
 import base64
 import binascii
-import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,14 +14,16 @@ from pathlib import Path
 
 from registry.domain.documents import Fields, canonical_bytes, moment, sha256, timestamp
 from registry.domain.errors import Conflict, InvalidDocument, InvalidName, NotFound, NotVerified
-from registry.domain.manifest import MANIFEST, SIGNATURE, FileEntry, Manifest, parse_manifest
+from registry.domain.manifest import MANIFEST, PLAIN, SIGNATURE, FileEntry, Manifest, parse_manifest
 from registry.domain.version import Model, Version, model_name, next_version, version_name
 from registry.store import durable
+from registry.store.files import check_file, compare, read_regular
 from registry.store.keys import SigningKey, Trust
 
 MODELS = "models"
-_LOCK = ".lock"
-_CHUNK = 1 << 20
+LOCK = ".lock"
+"""In a model's directory: held by whoever writes there."""
+
 _SMALL = 1 << 20
 
 
@@ -41,8 +41,8 @@ class VerifiedVersion:
     def read(self, path: str) -> bytes:
         """The bytes of a listed file, hashed as returned; raises InvalidDocument (not listed) or NotVerified."""
         entry = self.manifest.file(path)
-        content = _read(self.directory / path, limit=entry.size)
-        _compare(self.directory / path, entry, size=len(content), found=sha256(content))
+        content = read_regular(self.directory / path, limit=entry.size)
+        compare(self.directory / path, entry, size=len(content), found=sha256(content))
         return content
 
 
@@ -82,7 +82,7 @@ class VersionStore:
         """
         home = self.root / MODELS / model_name(model)
         durable.make_directory(home)
-        with durable.locked(home / _LOCK):
+        with durable.locked(home / LOCK):
             durable.clear_aside_directories(home)
             used = {*self.versions(model), *taken}
             chosen = next_version(used) if version is None else version_name(version)
@@ -94,6 +94,45 @@ class VersionStore:
                 raise Conflict(f"{model} {chosen}: was published before and is gone; take another version")
             durable.place_directory(target, files)
             return manifest
+
+    def receive(self, files: Mapping[str, bytes], trust: Trust, check: Callable[[Manifest], None]) -> Manifest:
+        """Store a version that was published elsewhere, its manifest and signature among `files`, once it verifies.
+
+        check: may raise once the signature holds. The same digest again changes nothing, and puts back what was lost;
+        another one is a Conflict. Raises NotVerified before anything is visible.
+        """
+        for name in (MANIFEST, SIGNATURE):
+            if name not in files:
+                raise NotVerified(f"{name}: missing")
+        manifest = _signed(files[MANIFEST], files[SIGNATURE], trust, where="")
+        check(manifest)
+        home = self.root / MODELS / manifest.model
+        durable.make_directory(home)
+        with durable.locked(home / LOCK):
+            durable.clear_aside_directories(home)
+            if (home / manifest.version).exists():
+                return _same_digest(home / manifest.version, manifest)
+            with durable.directory_aside(home / manifest.version) as aside:
+                for name, content in files.items():
+                    durable.write_new(aside / plain_name(name), content)
+                verify_directory(aside, trust)
+        return manifest
+
+    def strip(self, model: Model, version: Version) -> bool:
+        """Remove a deleted version's files; manifest and signature stay, so that its number stays taken.
+
+        Returns whether there was something to remove. Killed on the way, the next call goes on.
+        """
+        directory = self.directory(model, version)
+        if not directory.is_dir():
+            return False
+        with durable.locked(directory.parent / LOCK):
+            surplus = [entry for entry in directory.iterdir() if entry.name not in (MANIFEST, SIGNATURE)]
+            for entry in surplus:
+                entry.unlink()
+            if surplus:
+                durable.sync_directory(directory)
+        return bool(surplus)
 
     def verify(self, model: Model, version: Version, trust: Trust) -> VerifiedVersion:
         """Check a version as `verify_directory` does, and that it is the one its path says. Also raises NotFound."""
@@ -114,17 +153,40 @@ def verify_directory(directory: Path, trust: Trust) -> VerifiedVersion:
     The list of files is closed: a file more is as wrong as one less, and nothing but regular files may lie there.
     Raises NotVerified that names the file, with found and wanted sha256.
     """
-    content = _read(directory / MANIFEST, limit=_SMALL)
-    keyid, signature = _signature(directory)
-    try:
-        trust.verify(keyid, signature, content)
-        manifest = parse_manifest(content)
-    except (NotVerified, InvalidDocument, InvalidName) as error:
-        raise NotVerified(f"{directory / MANIFEST}: {error}") from error
-    if manifest.digest != sha256(content):
-        raise NotVerified(f"{directory / MANIFEST}: found other bytes than this release writes for the same content")
+    manifest = verify_manifest(directory, trust)
     _check_files(directory, manifest)
     return VerifiedVersion(manifest, directory)
+
+
+def verify_manifest(directory: Path, trust: Trust) -> Manifest:
+    """The manifest of a version's directory, whose files may have been deleted; raises NotVerified."""
+    content, signature = (read_regular(directory / name, limit=_SMALL) for name in (MANIFEST, SIGNATURE))
+    return _signed(content, signature, trust, where=f"{directory}/")
+
+
+def is_stripped(directory: Path) -> bool:
+    """Whether manifest and signature are all that is left of a version."""
+    return {entry.name for entry in directory.iterdir()} == {MANIFEST, SIGNATURE}
+
+
+def plain_name(name: str) -> str:
+    """`name`, or NotVerified when it could mean a file elsewhere."""
+    if name in (MANIFEST, SIGNATURE) or PLAIN.fullmatch(name):
+        return name
+    raise NotVerified(f"found a file called {name!r}, wanted a plain name")
+
+
+def _signed(content: bytes, signature: bytes, trust: Trust, *, where: str) -> Manifest:
+    """The manifest that these bytes are, once its signature holds; raises NotVerified. where: begins messages."""
+    keyid, signed = _signature(signature, f"{where}{SIGNATURE}")
+    try:
+        trust.verify(keyid, signed, content)
+        manifest = parse_manifest(content)
+    except (NotVerified, InvalidDocument, InvalidName) as error:
+        raise NotVerified(f"{where}{MANIFEST}: {error}") from error
+    if manifest.digest != sha256(content):
+        raise NotVerified(f"{where}{MANIFEST}: found other bytes than this release writes for the same content")
+    return manifest
 
 
 def _sealed(
@@ -139,10 +201,10 @@ def _sealed(
 
 def _same(target: Path, wanted: Manifest) -> Manifest:
     """The manifest in `target` when its files are those of `wanted`; raises Conflict or NotVerified."""
-    content = _read(target / MANIFEST, limit=_SMALL)
+    content = read_regular(target / MANIFEST, limit=_SMALL)
     found = parse_manifest(content)
-    if {entry.name for entry in target.iterdir()} == {MANIFEST, SIGNATURE} and found.files:
-        raise Conflict(f"{found.model} {found.version}: was deleted and its number stays taken; take another version")
+    if is_stripped(target) and found.files:
+        raise was_deleted(found)
     if found.files != wanted.files:
         raise Conflict(
             f"{wanted.model} {wanted.version}: exists with digest {sha256(content)[:12]}, these files make "
@@ -153,10 +215,36 @@ def _same(target: Path, wanted: Manifest) -> Manifest:
     return found
 
 
-def _signature(directory: Path) -> tuple[str, bytes]:
-    where = str(directory / SIGNATURE)
+def _same_digest(target: Path, wanted: Manifest) -> Manifest:
+    """`wanted` when it is whole in `target`; raises Conflict or NotVerified."""
+    digest = sha256(read_regular(target / MANIFEST, limit=_SMALL))
+    if digest != wanted.digest:
+        raise is_another(wanted, digest)
+    if is_stripped(target) and wanted.files:
+        raise was_deleted(wanted)
+    _check_files(target, wanted)
+    durable.sync_directory(target.parent)
+    return wanted
+
+
+def was_deleted(manifest: Manifest) -> Conflict:
+    """What to say to whoever brings a deleted version."""
+    return Conflict(
+        f"{manifest.model} {manifest.version}: was deleted and its number stays taken; take another version"
+    )
+
+
+def is_another(manifest: Manifest, digest: str) -> Conflict:
+    """What to say to whoever brings another version under the number of the one with `digest`."""
+    return Conflict(
+        f"{manifest.model} {manifest.version}: exists with digest {digest[:12]}, wanted {manifest.digest[:12]}; a "
+        "version never changes, publish it under another number"
+    )
+
+
+def _signature(content: bytes, where: str) -> tuple[str, bytes]:
     try:
-        fields = Fields.parse(_read(directory / SIGNATURE, limit=_SMALL), where)
+        fields = Fields.parse(content, where)
         return fields.text("keyid"), base64.b64decode(fields.text("signature"), validate=True)
     except (InvalidDocument, binascii.Error) as error:
         raise NotVerified(f"{where}: {error}") from error
@@ -168,42 +256,7 @@ def _check_files(directory: Path, manifest: Manifest) -> None:
     if surplus:
         raise NotVerified(f"{directory / surplus[0]}: found a file that {MANIFEST} does not list")
     for entry in manifest.files:
-        path = directory / entry.path
-        descriptor, size = _open(path)
-        with os.fdopen(descriptor, "rb") as file:
-            digest = hashlib.sha256()
-            while size == entry.size and (chunk := file.read(_CHUNK)):
-                digest.update(chunk)
-        _compare(path, entry, size=size, found=digest.hexdigest())
-
-
-def _compare(path: Path, entry: FileEntry, *, size: int, found: str) -> None:
-    if size != entry.size:
-        raise NotVerified(f"{path}: found {size} bytes, wanted {entry.size}")
-    if found != entry.sha256:
-        raise NotVerified(f"{path}: found sha256 {found[:12]}, wanted {entry.sha256[:12]}")
-
-
-def _open(path: Path) -> tuple[int, int]:
-    """Descriptor and size of a regular file; links are not followed and pipes not waited for."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise NotVerified(f"{path}: missing") from None
-    except OSError as error:
-        raise NotVerified(f"{path}: {error.strerror}; wanted a readable regular file") from error
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        os.close(descriptor)
-        raise NotVerified(f"{path}: found {stat.filemode(found.st_mode)}, wanted a regular file")
-    return descriptor, found.st_size
-
-
-def _read(path: Path, *, limit: int) -> bytes:
-    """At most `limit` + 1 bytes of a regular file, so that a longer one shows."""
-    descriptor, _ = _open(path)
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(limit + 1)
+        check_file(directory / entry.path, entry)
 
 
 def directories(parent: Path, name: Callable[[str], str]) -> list[str]:

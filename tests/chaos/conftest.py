@@ -116,7 +116,7 @@ class Installation:
         if state is None:
             return {}
         found = {"controller": state.controller, "envoy": state.envoy}
-        for revision in state.revisions:
+        for revision in (revision for revision in state.revisions if not revision.staging):
             found["canary" if revision.version == version else "stable"] = revision.pid
         return {role: pid for role, pid in found.items() if pid}
 

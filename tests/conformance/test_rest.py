@@ -29,6 +29,8 @@ ADDRESS = {"model_name": "shapes", "model_version": "1"}
 NOT_ASKED = ("positive_data_acceptance",)
 BOTH = st.sampled_from(list(GenerationMode)).flatmap
 
+pytestmark = pytest.mark.timeout(900)  # thousands of cases, with --conformance, take minutes
+
 Ask = Callable[[Case], Any]
 
 

@@ -107,12 +107,15 @@ def discovery(resources: Sequence[Object]) -> bytes:
 
 
 def referenced(configuration: Object) -> frozenset[str]:
-    """Names of all clusters that a route configuration sends to, with whatever weight."""
+    """Names of all clusters that a route configuration sends to, with whatever weight, or mirrors to."""
     return frozenset(
         entry["name"]
         for host in configuration.get("virtual_hosts", ())
         for route in host["routes"]
-        for entry in route.get("route", {}).get("weighted_clusters", {}).get("clusters", ())
+        for entry in (
+            *route.get("route", {}).get("weighted_clusters", {}).get("clusters", ()),
+            *({"name": mirror["cluster"]} for mirror in route.get("route", {}).get("request_mirror_policies", ())),
+        )
     )
 
 
@@ -176,6 +179,7 @@ def _route(purpose: str, rule: Mapping[str, Any], match: Mapping[str, Any]) -> O
             "weighted_clusters": {"clusters": [_weighted(purpose, backend) for backend in rule["backendRefs"]]},
             "timeout": rule.get("timeouts", {}).get("request", "60s"),
             "retry_policy": _RETRY,
+            **_mirrors(purpose, rule.get("filters", ())),
         },
         **_headers(rule.get("filters", ()), "requestHeaderModifier", "request"),
     }
@@ -187,6 +191,20 @@ def _weighted(purpose: str, backend: Mapping[str, Any]) -> Object:
         "weight": backend["weight"],
         **_headers(backend.get("filters", ()), "responseHeaderModifier", "response"),
     }
+
+
+def _mirrors(purpose: str, filters: Sequence[Mapping[str, Any]]) -> Object:
+    """Copies go to the own cluster of the revision, so that its failures are counted there, under the host they had."""
+    policies = [
+        {
+            "cluster": cluster_name(purpose, backend["name"], grpc=backend["port"] == GRPC_PORT),
+            "runtime_fraction": {"default_value": {"numerator": mirror.get("percent", 100), "denominator": "HUNDRED"}},
+            "disable_shadow_host_suffix_append": True,
+        }
+        for mirror in (found["requestMirror"] for found in filters if found["type"] == "RequestMirror")
+        for backend in (mirror["backendRef"],)
+    ]
+    return {"request_mirror_policies": policies} if policies else {}
 
 
 def _headers(filters: Sequence[Mapping[str, Any]], key: str, which: str) -> Object:

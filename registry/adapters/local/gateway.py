@@ -4,7 +4,6 @@ A file is renamed into place and Envoy reads it at once; a file it refuses leave
 written here is a wish, and `applied` says what came of it.
 """
 
-import json
 import shutil
 import sys
 import time
@@ -13,14 +12,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from registry.adapters.local import envoy
+from registry.adapters.local.anchors import FILE, anchors_content, read_anchors
 from registry.adapters.local.envoy import LIVE, LOOPBACK, PINNED, Backend, Ports
 from registry.adapters.local.processes import Child, last_lines
 from registry.adapters.local.proxy import Applied, Proxy
 from registry.adapters.local.revision import is_free
 from registry.domain.documents import canonical_bytes
-from registry.domain.errors import InvalidDocument, Unreachable
+from registry.domain.errors import Unreachable
 from registry.domain.journal import Anchor
-from registry.domain.objects import Object, anchor_text, parse_anchor
+from registry.domain.objects import Object
 from registry.domain.version import Model
 from registry.store import durable
 
@@ -87,22 +87,11 @@ class Gateway:
 
     def anchors(self) -> dict[Model, Anchor]:
         """The journal entries last acted upon. Raises InvalidDocument when the file is damaged."""
-        path = self.directory / "anchor.json"
-        try:
-            found = json.loads(path.read_bytes())
-            return {Model(model): parse_anchor(text) for model, text in found.items()}
-        except FileNotFoundError:
-            return {}
-        except (ValueError, AttributeError) as error:
-            raise InvalidDocument(
-                f"{path}: not readable; after a look at the journal (`geometry history`), remove the file"
-            ) from error
+        return read_anchors(self.directory)
 
     def write_anchor(self, model: Model, anchor: Anchor) -> None:
         """Remember the journal entry acted upon; on disk when this returns."""
-        anchors = {**self.anchors(), model: anchor}
-        content: dict[str, str] = {name: anchor_text(value) for name, value in anchors.items()}
-        self._replace("anchor.json", canonical_bytes(content))
+        self._replace(FILE, anchors_content({**self.anchors(), model: anchor}))
 
     def _replace(self, name: str, content: bytes) -> None:
         path = self.directory / name

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from registry.adapters.local import envoy
+from registry.adapters.local import anchors, envoy
 from registry.adapters.local.envoy import LIVE, Ports
 from registry.adapters.local.gateway import Gateway
 from registry.adapters.local.processes import GRACE
@@ -70,7 +70,7 @@ class LocalSubstrate:
         serving: Serving,
         drain: timedelta = DRAIN,
     ) -> None:
-        self.gateway = Gateway(directory=home / "run" / "envoy", logs=program.logs, ports=ports)
+        self.gateway = Gateway(directory=home / anchors.DIRECTORY, logs=program.logs, ports=ports)
         self._home = home
         self._program = program
         self._templates = templates
@@ -118,14 +118,26 @@ class LocalSubstrate:
     def endpoints(self, model: Model) -> Mapping[Version, Endpoint]:
         """Where the running revisions of `model` answer directly, past Envoy."""
         return {
-            revision.workload.version: Endpoint(
-                url=revision.url,
-                grpc=f"{envoy.LOOPBACK}:{revision.grpc}",
-                incarnation=f"{revision.child.pid}.{self.gateway.child.pid}",
-            )
+            revision.workload.version: self._endpoint(revision)
             for revision in self._of_model(model)
             if revision.child.pid
         }
+
+    def _endpoint(self, revision: RevisionProcess) -> Endpoint:
+        return Endpoint(
+            url=revision.url,
+            grpc=f"{envoy.LOOPBACK}:{revision.grpc}",
+            incarnation=f"{revision.child.pid}.{self.gateway.child.pid}",
+        )
+
+    def staging(self, model: Model) -> Endpoint | None:
+        """Where the staging revision of `model` answers, once it is the released one, identified and ready."""
+        wanted = self._wanted()
+        for revision in self._of_model(model):
+            workload = revision.workload
+            if workload.staging and wanted.get(workload.service) == workload and revision.ready and revision.verified:
+                return self._endpoint(revision)
+        return None
 
     def stop(self, now: datetime) -> None:
         """End everything when the requests under way are answered; killed is what takes too long."""
@@ -171,6 +183,8 @@ class LocalSubstrate:
             if service not in self._revisions:
                 self._revisions[service] = RevisionProcess(workload, self._program, self._client)
                 _log.info("revision.starting service=%s digest=%s", service, workload.digest)
+            elif self._revisions[service].workload != workload:  # another net of the same version
+                self._revisions[service].child.terminate(now)
         for service, revision in tuple(self._revisions.items()):
             revision.supervise(now)
             if revision.child.stopped:
@@ -208,6 +222,7 @@ class LocalSubstrate:
         wanted = desired.release.weights
         leaves = any(weight and not wanted.get(version) for version, weight in now_used.items())
         gains = {version for version, weight in wanted.items() if weight > now_used.get(version, 0)}
+        gains |= {canary.version for canary in desired.release.canaries if canary.mirror}
         running = {
             revision.workload.version: revision
             for revision in self._of_model(desired.release.model)

@@ -83,7 +83,7 @@ def _workload(inference_service: str, predictor: Fields, runtimes: Mapping[str, 
         version=version,
         digest=environment[DIGEST_VARIABLE],
         directory=directory,
-        arguments=tuple(container.get("args", ())),
+        arguments=(*container.get("args", ()), *model.document.get("args", ())),
         environment=tuple(sorted(environment.items())),
     )
 

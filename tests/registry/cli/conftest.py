@@ -14,7 +14,7 @@ from registry.cli.options import now
 from registry.controller.__main__ import take_lock
 from registry.domain.decision import decide
 from registry.domain.fold import fold
-from registry.domain.observation import Observation, ObservedRevision, ObservedRoute
+from registry.domain.observation import Latency, Observation, ObservedRevision, ObservedRoute
 from registry.domain.state import State, release
 from registry.domain.turn import Turn
 from registry.domain.version import Model
@@ -72,20 +72,28 @@ class Deciding:
             observation=observation,
             now=now(),
             policy=load_policy(self._home.policy),
-            found={name: store.verify(SHAPES, name, trust).digest for name in store.versions(SHAPES)},
+            found={
+                name: store.verify(SHAPES, name, trust).digest
+                for name in store.versions(SHAPES)
+                if name not in state.versions
+            },
             candidates={name: read_candidate(store, trust, SHAPES, name) for name in state.versions},
         )
         drafts = decide(turn).drafts
         if drafts:
             journal.append(drafts, head=entries[-1] if entries else None, now=now())
+        for version in fold(SHAPES, journal.read()).versions.values():
+            if version.deleted:
+                store.strip(SHAPES, version.version)
         write_view(self._home, state, observation, None, now=now())
 
     def _observation(self, state: State) -> Observation:
         wanted = release(state)
-        running = [revision for revision in (wanted.stable, *wanted.canaries) if revision]
+        running = [revision for revision in (wanted.stable, *wanted.canaries, wanted.staging) if revision]
         return Observation(
             revisions={found.version: ObservedRevision(found.version, True, found.digest, 0) for found in running},
             route=ObservedRoute(wanted.weights, now(), None),
+            latency={wanted.staging.version: Latency(100, 0, 0.01)} if wanted.staging else {},
         )
 
 

@@ -70,7 +70,14 @@ def test_a_dry_run_shows_checks_and_plan_and_records_nothing(published, geometry
     ran = geometry("promote", "2", "--to", "production", "--dry-run")
     assert ran.code == 0
     assert "accuracy" in ran.output
-    assert "would start: 1 → 2 in steps 5 %" in ran.output
+    assert "latency: measured on the staging revision" in ran.output
+    assert "+      name: v2\n" in ran.output
+    assert [line.split()[0] for line in ran.output.splitlines() if line.startswith(("staged ", "started "))] == [
+        "staged",
+        "started",
+    ]
+    assert "would start: 1 → 2" in ran.output
+    assert ran.output.splitlines()[-4:] == [f"{weight:<7}60 s       672" for weight in ("5 %", "10 %", "25 %", "50 %")]
     assert published.journal_of("shapes").read() == before
 
 
@@ -93,6 +100,26 @@ def test_nobody_to_ask_and_no_yes_is_usage(published, geometry, deciding, monkey
     assert [entry.kind for entry in published.journal_of("shapes").read()] == ["published"]
 
 
+def test_a_rollout_that_somebody_ends_is_a_failure_that_says_how(published, geometry, deciding):
+    publish_tiny(published.root, flip=True)
+    with deciding(published):
+        geometry(*PROMOTE, "--yes", "--wait")
+        ender = threading.Thread(target=_abort_when_it_runs, args=(published,))
+        ender.start()
+        ran = geometry("promote", "2", "--to", "production", "--yes", "--wait", "--timeout", "20")
+        ender.join()
+    assert ran.code == 1
+    assert "2 is not in production: aborted 2 (no longer wanted)" in ran.told
+
+
+def _abort_when_it_runs(home):
+    journal = home.journal_of("shapes")
+    while "stepped" not in [entry.kind for entry in journal.read()]:
+        pass
+    request = {"id": "end", "action": "abort", "version": None, "to": "", "reason": "no longer wanted"}
+    file_request(journal, request, by="bob", now=now())
+
+
 @pytest.mark.parametrize("arguments", [("--to", "archived"), ("--to", "production", "--source-stage", "nowhere")])
 def test_a_stage_that_there_is_not_is_usage(published, geometry, arguments):
     assert geometry("promote", "1", *arguments).code == 2
@@ -111,6 +138,22 @@ def test_a_promotion_repeated_while_its_request_waits_follows_that_one(published
         ran = geometry(*PROMOTE, "--yes", "--wait")
     assert ran.code == 0, ran.told
     assert [entry.kind for entry in journal.read()].count("requested") == 1
+
+
+def test_a_promotion_that_somebody_withdraws_is_refused_with_who_and_why(published, geometry, deciding):
+    journal = published.journal_of("shapes")
+    with deciding(published) as controller:
+        controller.pause()
+        promotion = {"id": "waits", "action": "promote", "version": "1", "to": "production"}
+        file_request(journal, promotion, by="ann", now=now())
+        file_request(
+            journal, {"id": "end", "action": "abort", "version": None, "reason": "not today"}, by="bob", now=now()
+        )
+        assert "waiting: promote 1 production, asked for by ann" in geometry("status").output
+        threading.Timer(0.3, controller.go_on).start()
+        ran = geometry(*PROMOTE, "--yes")
+    assert ran.code == 3
+    assert "withdrawn by bob: not today" in ran.told
 
 
 def test_a_rollout_that_does_not_end_in_time_is_a_timeout(published, geometry, deciding):

@@ -34,6 +34,7 @@ PACE = 4
 POLICY = """\
 schema: 1
 serving: {minReplicas: 1}
+checklist: [{check: latency, required: false}]
 rollout:
   steps: [{weight: 50, soak: 1}]
   beta: 0.5

@@ -16,8 +16,9 @@ from registry.domain.fold import fold
 from registry.domain.journal import Draft, Entry, Kind, parse_entry, seal
 from registry.domain.judge import NOTHING, Evidence
 from registry.domain.manifest import Manifest
-from registry.domain.observation import Counters, Observation, ObservedRevision, ObservedRoute
+from registry.domain.observation import Counters, Latency, Observation, ObservedRevision, ObservedRoute
 from registry.domain.policy import Policy, RolloutPolicy, Step
+from registry.domain.rules import Check, CheckRule
 from registry.domain.signals import ERRORS, LATENCY_EDGES
 from registry.domain.state import State, release
 from registry.domain.turn import Decision, Memory, Turn
@@ -26,7 +27,13 @@ from registry.domain.version import Model, Version
 MODEL = Model("shapes")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 V1, V2, V3 = Version("1"), Version("2"), Version("3")
-QUICK = Policy(rollout=RolloutPolicy(steps=(Step(10, 5), Step(50, 5)), warmup=0, deadline=3600, rollback_window=300))
+UNMEASURED = CheckRule(Check.LATENCY, required=False)
+"""Nothing waits for the latency of a staging revision."""
+
+QUICK = Policy(
+    checklist=(UNMEASURED,),
+    rollout=RolloutPolicy(steps=(Step(10, 5), Step(50, 5)), warmup=0, deadline=3600, rollback_window=300),
+)
 """Two judged steps of 5 s; nothing has to warm up."""
 
 SLOW = replace(QUICK, rollout=replace(QUICK.rollout, steps=(Step(10, 600), Step(50, 600))))
@@ -36,20 +43,22 @@ IMAGES = 400
 
 @cache
 def candidate(version: Version, *, wrong: int = 8) -> Candidate:
-    """A version that verifies and whose first `wrong` of IMAGES test images are mistaken."""
+    """A version that verifies and whose first `wrong` of IMAGES test images are mistaken; every other is a square."""
+    names = ("circle", "square")
     images = tuple(
-        EvaluatedImage(str(number), "circle", "square" if number < wrong else "circle") for number in range(IMAGES)
+        EvaluatedImage(str(number), names[number % 2], names[(number + (number < wrong)) % 2])
+        for number in range(IMAGES)
     )
     card = Card(
         model=MODEL,
         version=version,
-        classes=("circle", "square"),
+        classes=names,
         input=InputSpec(64, 64),
         metrics=Metrics(1 - wrong / IMAGES, 0.01, {"circle": 0.98, "square": 0.98}),
         reference=Reference((1, 1), (0,) * 20),
         low_confidence=0.6,
         slo=Slo(),
-        variants={"fp32": {"file": "model.tflite"}},
+        variants={"fp32": {"file": "model.tflite", "parity": 1e-6}},
         lineage=Lineage("run", "data", "code"),
     )
     return Candidate(version, Manifest(MODEL, version, NOON, ()), card=card, evaluation=Evaluation("test", images))
@@ -126,6 +135,7 @@ class Installation:
     unanswered: set[Version] = field(default_factory=set)
     found: dict[Version, str] = field(default_factory=dict)
     candidates: dict[Version, Candidate] = field(default_factory=dict)
+    latency: dict[Version, Latency] = field(default_factory=dict)
     route: ObservedRoute | None = None
     obeys: bool = True
     state: State = field(default_factory=lambda: State(MODEL))
@@ -142,11 +152,21 @@ class Installation:
         self.found |= {version: digest(version) for version in versions}
         self.candidates |= {version: candidate(version) for version in versions}
 
-    def ask(self, action: str, version: Version | None = None, to: str = "", source: str | None = None) -> str:
+    def ask(
+        self,
+        action: str,
+        version: Version | None = None,
+        to: str = "",
+        source: str | None = None,
+        *,
+        by: str = "ann",
+        force: bool = False,
+        reason: str = "",
+    ) -> str:
         """File a request; return its id."""
         self._asked += 1
         data = {"id": f"r{self._asked}", "action": action, "version": version, "to": to, "sourceStage": source}
-        self.record(Draft(Kind.REQUESTED, "ann", {**data, "reason": "", "requestedBy": "ann"}))
+        self.record(Draft(Kind.REQUESTED, by, {**data, "force": force, "reason": reason, "requestedBy": by}))
         return f"r{self._asked}"
 
     def count(
@@ -168,7 +188,7 @@ class Installation:
     def observation(self) -> Observation:
         revisions = {version: seen.observed(version) for version, seen in self.running.items()}
         counters = {v: seen.counters() for v, seen in self.running.items() if v not in self.unanswered}
-        return Observation(revisions, self.route, counters)
+        return Observation(revisions, self.route, counters, self.latency)
 
     def decide(self) -> Decision:
         """What this turn would record."""

@@ -1,5 +1,6 @@
 """The journal and its state: random courses of what can be seen and asked, and journals that no rule allows."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from registry.domain.errors import JournalDamaged
 from registry.domain.fold import fold
 from registry.domain.journal import Draft, Entry, Kind
 from registry.domain.judge import Evidence, StartMixture, Window
-from registry.domain.observation import ObservedRoute
+from registry.domain.observation import Latency, ObservedRoute
+from registry.domain.policy import Approvals, Policy, Step
 from registry.domain.stages import Stage
 from registry.domain.state import State, release
 from registry.domain.version import Version
@@ -34,6 +36,11 @@ from tests.registry.domain.builders import (
 
 VERSIONS = (V1, V2, V3)
 BRIEF = with_policy(QUICK, deadline=120, rollback_window=60)
+SHOWN = with_policy(BRIEF, steps=(Step(0, 3), Step(0, 3, mirror=100), *BRIEF.rollout.steps))
+"""Reached by header and mirrored to before its first weight."""
+
+MEASURED = replace(SHOWN, checklist=(), approvals=Approvals(required=1, expire=100))
+"""With the latency of a staging revision and an approval before production."""
 
 
 def holders(state: State, stage: Stage) -> list[Version]:
@@ -45,19 +52,22 @@ def check(state: State) -> None:
     assert holders(state, Stage.PRODUCTION) == ([state.production] if state.production else [])
     assert holders(state, Stage.STAGING) == ([state.staging] if state.staging else [])
     found = release(state)
+    assert not any(revision.weight and revision.mirror for revision in found.live)
     assert sum(revision.weight for revision in found.live) in (0, 100)
     assert sum(found.weights.values()) == (100 if state.production else 0)
     assert len({revision.version for revision in found.live}) == len(found.live)
     if state.guarding is not None:
         assert state.guarding.version == state.production
+    if state.rollout is not None and state.rollout.stepped is not None and state.time is not None:
+        assert state.rollout.stepped <= state.time
 
 
 class Course(RuleBasedStateMachine):
     """A controller under whatever can be seen and asked, killed between and inside of turns."""
 
-    @initialize()
-    def begin(self) -> None:
-        self.place = Installation(policy=BRIEF)
+    @initialize(policy=st.sampled_from([BRIEF, SHOWN, MEASURED]))
+    def begin(self, policy: Policy) -> None:
+        self.place = Installation(policy=policy)
         self.place.publish(V1, V2)
         self.place.turn()
 
@@ -69,9 +79,27 @@ class Course(RuleBasedStateMachine):
     def promote_from(self, version: Version, source: str) -> None:
         self.place.ask("promote", version, "production", source)
 
+    @rule(version=st.sampled_from(VERSIONS), reason=st.sampled_from(["", "an incident"]))
+    def force(self, version: Version, reason: str) -> None:
+        self.place.ask("promote", version, "production", force=True, reason=reason)
+
     @rule()
     def roll_back(self) -> None:
         self.place.ask("rollback")
+
+    @rule(action=st.sampled_from(["pause", "resume", "abort"]), turns=st.integers(0, 2))
+    def control(self, action: str, turns: int) -> None:
+        self.place.ask(action, by="bob")
+        for _ in range(turns):
+            self.place.turn()
+
+    @rule(version=st.sampled_from(VERSIONS), by=st.sampled_from(["ann", "bob"]))
+    def approve(self, version: Version, by: str) -> None:
+        self.place.ask("approve", version, by=by)
+
+    @rule(version=st.sampled_from(VERSIONS), p99=st.sampled_from([0.01, 3.0]))
+    def measure(self, version: Version, p99: float) -> None:
+        self.place.latency[version] = Latency(100, 0, p99)
 
     @rule()
     def publish(self) -> None:
@@ -135,6 +163,7 @@ class Course(RuleBasedStateMachine):
         """With readiness, counters and an obeying substrate again, everything in progress ends."""
         place = self.place
         place.obeys, place.unanswered = True, set()
+        place.ask("resume")
         place.act()
 
         def fair() -> None:
@@ -209,6 +238,9 @@ def unpublished() -> Installation:
         (soaking, Kind.PROMOTED, {"version": "3"}, "the rollout is of 2, not of 3"),
         (soaking, Kind.ROLLED_BACK, {"version": "1", "to": None}, "the rollout is of 2, not of 1"),
         (soaking, Kind.STEPPED, {"version": "2", "step": 2}, "step 2 of a rollout with 2 steps"),
+        (idle, Kind.PAUSED, {"version": "2"}, "no rollout is in progress"),
+        (soaking, Kind.RESUMED, {"version": "2"}, "rollout of 2 is not paused"),
+        (idle, Kind.APPROVED, {"version": "9", "digest": "d", "by": "bob"}, "shapes has no version 9"),
         (soaking, Kind.EVIDENCE, {"errors": {"harm": 3}}, "is wrong there"),
         (promoted, Kind.ROLLED_BACK, {"version": "3", "to": "1"}, "puts it in production beside 2"),
         (unpublished, Kind.ARCHIVED, {"version": "1"}, "shapes has no version 1; published are: none"),

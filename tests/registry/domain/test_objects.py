@@ -98,6 +98,7 @@ def test_weights_of_0_make_no_live_route():
         replace(CANARY, canaries=(revision("4", 20),)),
         replace(CANARY, stable=revision("3", 110), canaries=(revision("4", -10),)),
         replace(CANARY, canaries=(revision("3", 10),)),
+        replace(CANARY, canaries=(replace(revision("4", 10), mirror=100),)),
     ],
 )
 def test_a_release_that_cannot_be_is_refused(wrong):
@@ -160,6 +161,31 @@ def test_the_live_route_marks_requests_and_answers_and_carries_the_anchor():
         assert modifier == {"set": [{"name": "x-traffic", "value": "live"}], "remove": ["x-revision"]}
         answered = [backend["filters"][0]["responseHeaderModifier"]["set"] for backend in rule["backendRefs"]]
         assert answered == [[{"name": "x-revision", "value": name}] for name in ("v3", "v4")]
+
+
+def test_a_mirrored_canary_has_weight_0_and_a_copy_of_every_rule_at_its_own_port():
+    mirrored = replace(CANARY, stable=revision("3", 100), canaries=(replace(revision("4", 0), mirror=100),))
+    rules = named(mirrored, "HTTPRoute")["spec"]["rules"]
+    found = [[entry["requestMirror"] for entry in rule["filters"] if "requestMirror" in entry] for rule in rules]
+    assert found == [[{"backendRef": {"name": "shapes-v4-predictor", "port": port}}] for port in (8081, 80)]
+    assert [ref["weight"] for rule in rules for ref in rule["backendRefs"]] == [100, 0, 100, 0]
+
+
+def test_a_share_of_copies_is_said():
+    mirrored = replace(CANARY, stable=revision("3", 100), canaries=(replace(revision("4", 0), mirror=20),))
+    assert named(mirrored, "HTTPRoute")["spec"]["rules"][0]["filters"][-1]["requestMirror"]["percent"] == 20
+
+
+def test_without_a_mirror_no_rule_has_one():
+    assert "RequestMirror" not in json.dumps(objects(CANARY))
+
+
+def test_another_variant_is_an_argument_of_the_revision_alone():
+    chosen = replace(CANARY, canaries=(replace(revision("4", 10), variant="int8"),))
+    spec = named(chosen, "InferenceService")["spec"]
+    assert "args" not in spec["predictor"]["model"]
+    assert spec["canary"][0]["predictor"]["model"]["args"] == ["--variant", "int8"]
+    assert objects(chosen)[0] == objects(CANARY)[0]
 
 
 def test_only_public_paths_are_open():

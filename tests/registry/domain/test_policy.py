@@ -14,6 +14,7 @@ FULL: dict[str, Any] = {
     "schema": 1,
     "writeMode": "gitops",
     "serving": {
+        "variant": "int8",
         "image": "registry.example/predictor@sha256:0",
         "minReplicas": 3,
         "maxReplicas": 4,
@@ -21,9 +22,13 @@ FULL: dict[str, Any] = {
         "hosts": ["shapes.example"],
         "gateway": {"name": "public"},
     },
-    "checklist": [{"check": "signature"}, {"check": "accuracy", "min": -0.02}],
+    "checklist": [
+        {"check": "signature"},
+        {"check": "accuracy", "min": -0.02},
+        {"check": "latency", "max": 0.2, "requests": 50, "required": False},
+    ],
     "rollout": {
-        "steps": [{"weight": 10, "soak": 3}, {"weight": 50}],
+        "steps": [{"header": "only", "soak": 9}, {"mirror": 100}, {"weight": 10, "soak": 3}, {"weight": 50}],
         "margins": [{"upTo": 20, "ratio": 5}, {"upTo": 50, "ratio": 2}],
         "alpha": 0.01,
         "beta": 0.1,
@@ -53,8 +58,10 @@ def test_every_key_is_kept() -> None:
         ("shapes.example",),
         "envoy-headless",
     )
-    assert [rule.minimum for rule in policy.checklist] == [None, -0.02]
-    assert policy.rollout.steps == (Step(10, 3), Step(50, 60))
+    assert [rule.minimum for rule in policy.checklist] == [None, -0.02, None]
+    latency = policy.checklist[-1]
+    assert (latency.maximum, latency.requests, latency.required) == (0.2, 50, False)
+    assert policy.rollout.steps == (Step(0, 9), Step(0, 60, 100), Step(10, 3), Step(50, 60))
     assert policy.rollout.margins == (Margin(20, 5), Margin(50, 2))
     assert (policy.rollout.floors.latency, policy.rollout.rollback_window) == (0.03, 60)
     assert (policy.slo.latency_seconds, policy.slo.latency_objective) == (0.25, 0.95)
@@ -90,7 +97,7 @@ def test_a_misspelt_key_is_refused_by_name(path: tuple[str, ...]) -> None:
         ({"serving": {"minReplicas": 3, "maxReplicas": 2}}, "minReplicas is 3, wanted at most maxReplicas, 2"),
         ({"serving": {"minReplicas": 0}}, "minReplicas is 0, wanted an integer of at least 1"),
         ({"checklist": [{"min": 0}]}, r"checklist\[0\]: check is missing"),
-        ({"checklist": [{"check": "taste"}]}, "check is 'taste', wanted one of digest, signature, metrics, accuracy"),
+        ({"checklist": [{"check": "taste"}]}, "check is 'taste', wanted one of digest, signature, lineage"),
         ({"checklist": [{"check": "digest", "min": 0}]}, "digest has min, wanted no limit"),
         ({"checklist": [{"check": "accuracy", "max": 0}]}, "accuracy has max, wanted min"),
         ({"checklist": [{"check": "accuracy", "min": -2}]}, "min is -2, wanted a fraction"),
@@ -99,8 +106,17 @@ def test_a_misspelt_key_is_refused_by_name(path: tuple[str, ...]) -> None:
         ({"rollout": {"steps": [{"weight": 51}]}}, "up to 50"),
         ({"rollout": {"steps": [{"weight": 0}]}}, r"steps\[0\]: weight is 0, wanted an integer of at least 1"),
         ({"rollout": {"steps": [{"soak": 1}]}}, r"steps\[0\]: weight is missing"),
-        ({"rollout": {"steps": [{"mirror": 100}]}}, r"steps\[0\]: found mirror, wanted weight"),
-        ({"rollout": {"steps": [{"header": "only"}]}}, r"steps\[0\]: found header, wanted weight"),
+        ({"checklist": [{"check": "calibration", "min": 0}]}, "calibration has min, wanted max"),
+        ({"checklist": [{"check": "calibration", "max": 1.5}]}, "max is 1.5, wanted a fraction from 0 to 1"),
+        ({"checklist": [{"check": "recall", "required": 0}]}, "required is 0, wanted true or false"),
+        ({"checklist": [{"check": "signature", "required": False}]}, "signature has required: false, wanted no such"),
+        ({"checklist": [{"check": "parity", "requests": 3}]}, "parity has requests, wanted requests with check: lat"),
+        ({"serving": {"variant": "fp16"}}, "variant is 'fp16', wanted one of fp32, int8"),
+        ({"rollout": {"steps": [{"mirror": 100}]}}, r"steps have weights \[\], wanted one or more"),
+        ({"rollout": {"steps": [{"mirror": 101}]}}, "mirror is 101, wanted a percentage"),
+        ({"rollout": {"steps": [{"header": "none"}]}}, r"steps\[0\]: header is 'none', wanted one of only"),
+        ({"rollout": {"steps": [{"weight": 5, "mirror": 5}]}}, "found weight and mirror, wanted one of them"),
+        ({"rollout": {"steps": [{"weight": 5}, {"header": "only"}]}}, "wanted header and mirror first"),
         ({"rollout": {"margins": [{"upTo": 30, "ratio": 2}]}}, r"reach up to \[30\], wanted .* at least 50"),
         ({"rollout": {"margins": [{"upTo": 50, "ratio": 1}]}}, "ratio is 1, wanted a number above 1"),
         ({"rollout": {"alpha": 0}}, "alpha is 0, wanted a number above 0 and below 1"),

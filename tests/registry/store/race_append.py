@@ -19,7 +19,7 @@ def main(root: Path, name: str, entries: int) -> None:
     journal, written = JournalStore(root, DEFAULT_MODEL), 0
     while written < entries:
         journal.read()
-        draft = Draft(Kind.REQUESTED, name, {"id": f"{name}-{written}"})
+        draft = Draft(Kind.REQUESTED, name, {"id": f"{name}-{written}", "action": "promote", "requestedBy": name})
         with suppress(Conflict):
             journal.append([draft], head=journal.head, now=datetime.now(UTC))
             written += 1

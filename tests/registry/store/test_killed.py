@@ -2,27 +2,38 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import Popen
 
+import pytest
+
 from registry.domain.errors import Conflict
+from registry.domain.fold import fold
 from registry.domain.journal import Draft, Kind
-from registry.domain.version import DEFAULT_MODEL
+from registry.domain.version import DEFAULT_MODEL, Version
+from registry.store.backup import read_backup, write_backup
 from registry.store.durable import ASIDE
+from registry.store.home import Home
 from registry.store.journal import JournalStore
 from registry.store.keys import generate_key, load_signing_key, load_trust
+from registry.store.restore import restore
+from registry.store.transfer import import_version
 from registry.store.versions import VersionStore
+from tests.registry.store.installations import files
 
 Start = Callable[..., Popen[str]]
 FILES = {"card.json": b"{}", "model.tflite": b"weights" * 1000}
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def left_by_killed(start: Start, writer: str, directory: Path) -> list[Path]:
-    """One directory for each system call before which the writer was killed."""
-    assert start("kill_writers.py", writer, directory).wait() == 0
-    left = [path for path in directory.iterdir() if path.name.isdigit()]
+SOME = pytest.mark.parametrize("points", [12, pytest.param(10_000, marks=pytest.mark.prove)])
+
+
+def left_by_killed(start: Start, writer: str, directory: Path, points: int = 10_000) -> list[Path]:
+    """One directory for each system call before which the writer was killed, or for `points` of them."""
+    assert start("kill_writers.py", writer, directory, points).wait() == 0
+    left = sorted((path for path in directory.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
     assert len(left) > 10
     return left
 
@@ -60,3 +71,50 @@ def test_a_killed_key_maker_leaves_a_trusted_key_or_none(start: Start, tmp_path:
         with suppress(Conflict):
             generate_key(root)
         assert load_signing_key(root).keyid in load_trust(root).keys
+
+
+@SOME
+def test_a_killed_backup_is_whole_or_absent_and_can_be_made_again(start: Start, tmp_path: Path, points: int) -> None:
+    for root in left_by_killed(start, "backup", tmp_path, points):
+        for found in root.glob("2*Z"):
+            read_backup(found)
+        write_backup(Home(tmp_path / "source"), root, anchors={}, now=NOON + timedelta(hours=1))
+        assert not list(root.rglob(f"{ASIDE}*"))
+
+
+@SOME
+def test_a_killed_restore_shows_a_whole_journal_or_none_and_goes_on(start: Start, tmp_path: Path, points: int) -> None:
+    *killed, whole = left_by_killed(start, "restore", tmp_path, points)
+    (backup,) = (tmp_path / "backups").glob("*Z")
+    for root in killed:
+        entries = Home(root).journal_of(DEFAULT_MODEL).read()
+        assert not entries or entries[-1].kind is Kind.RESTORED
+        restore(Home(root), backup, anchors={}, by="tester", reason="", now=NOON)
+        assert files(root) == files(whole)
+
+
+@SOME
+def test_a_killed_import_leaves_the_whole_version_or_none_and_goes_on(
+    start: Start, tmp_path: Path, points: int
+) -> None:
+    for root in left_by_killed(start, "import", tmp_path, points):
+        home = Home(root)
+        for version in home.versions().versions(DEFAULT_MODEL):
+            home.versions().verify(DEFAULT_MODEL, version, home.trust())
+        manifest = import_version(home, tmp_path / "one.tar")
+        assert home.versions().verify(DEFAULT_MODEL, Version("1"), home.trust()).manifest == manifest
+        assert not list(root.rglob(f"{ASIDE}*"))
+
+
+@SOME
+def test_a_killed_delete_is_in_the_journal_before_a_file_is_gone_and_goes_on(
+    start: Start, tmp_path: Path, points: int
+) -> None:
+    for root in left_by_killed(start, "delete", tmp_path, points):
+        home = Home(root)
+        if not fold(DEFAULT_MODEL, home.journal_of(DEFAULT_MODEL).read()).version(Version("1")).deleted:
+            home.versions().verify(DEFAULT_MODEL, Version("1"), home.trust())
+            continue
+        home.versions().strip(DEFAULT_MODEL, Version("1"))
+        left = home.versions().directory(DEFAULT_MODEL, Version("1"))
+        assert {path.name for path in left.iterdir()} == {"manifest.json", "manifest.sig"}

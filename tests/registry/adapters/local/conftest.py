@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,10 +43,18 @@ def revision(version: str, weight: int) -> RevisionRelease:
     return RevisionRelease(Version(version), digest(version), weight, replicas=1)
 
 
-def release(*weights: tuple[str, int], model: str = SHAPES, staging: str | None = None, sequence: int = 1) -> Release:
-    """The first of `weights` is the stable revision."""
-    stable, *canaries = [revision(version, weight) for version, weight in weights] or [None]
-    staged = revision(staging, 0) if staging else None
+def release(
+    *weights: tuple[str, int],
+    model: str = SHAPES,
+    staging: str | None = None,
+    sequence: int = 1,
+    mirror: int = 0,
+    variant: str = "fp32",
+) -> Release:
+    """The first of `weights` is the stable revision. mirror: of all canaries. variant: of all revisions."""
+    stable, *canaries = [replace(revision(version, weight), variant=variant) for version, weight in weights] or [None]
+    canaries = [replace(canary, mirror=mirror) for canary in canaries if canary]
+    staged = replace(revision(staging, 0), variant=variant) if staging else None
     return Release(Model(model), stable, tuple(canaries), staged, Anchor(sequence, digest(str(sequence))))
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import sqrt
 from pathlib import Path
@@ -127,6 +128,65 @@ def test_live_and_pinned_requests_are_counted_apart(stack, release, post):
     stats = stack.substrate.gateway.proxy._client.get("/stats", params={"filter": "upstream_rq_completed"}).text
     assert "cluster.live-shapes-v3.upstream_rq_completed: 1" in stats
     assert "cluster.pinned-shapes-v3.upstream_rq_completed: 2" in stats
+
+
+def counted(stack, version):
+    """Live answers that a revision says it gave."""
+    url = stack.substrate.endpoints("shapes")[version].url
+    metrics = stack.substrate._client.get(f"{url}/metrics").text.splitlines()
+    return next(int(line.split()[-1]) for line in metrics if "latency_seconds_count" in line)
+
+
+def test_a_mirrored_canary_gets_a_copy_of_every_request_and_answers_none(stack, release, post, until):
+    stack.reach(release(("3", 100)))
+    mirrored = release(("3", 100), ("4", 0), mirror=100)
+    stack.turns_until(mirrored, lambda: "live-shapes-v4" in route_text(stack))
+    assert {post(stack.ports.public)[1]["x-revision"] for _ in range(20)} == {"v3"}
+    until(lambda: counted(stack, "4") == 20)
+    assert counted(stack, "3") == 20
+    stack.turns_until(release(("3", 100), ("4", 0)), lambda: "request_mirror_policies" not in route_text(stack))
+    post(stack.ports.public)
+    assert (counted(stack, "3"), counted(stack, "4")) == (21, 20)
+
+
+def test_a_mirrored_canary_that_fails_or_dies_is_nobodys_failure(stack, release, load):
+    stack.behave("4", status=500)
+    mirrored = release(("3", 100), ("4", 0), mirror=100)
+    stack.turns_until(mirrored, lambda: "request_mirror_policies" in route_text(stack))
+    with load(stack.ports.public) as requests:
+        stack.turns_until(mirrored, lambda: requests.answered > 50)
+        os.kill(stack.pids()["4"], signal.SIGKILL)
+        so_far = requests.answered
+        stack.turns_until(mirrored, lambda: requests.answered > so_far + 50)
+    assert requests.failed == []
+
+
+def route_text(stack):
+    applied = stack.substrate.gateway.applied()
+    return json.dumps(applied.live) if applied else ""
+
+
+def test_another_variant_of_a_staged_version_takes_the_place_of_its_process(stack, release):
+    first, second = release(("3", 100), staging="5"), release(("3", 100), staging="5", variant="int8")
+    second = replace(second, stable=first.stable)
+    stack.turns_until(first, lambda: stack.substrate.staging("shapes"))
+    endpoint, stable = stack.substrate.staging("shapes"), stack.pids()["3"]
+    stack.turn(second)
+    assert stack.substrate.staging("shapes") is None
+    stack.turns_until(second, lambda: stack.substrate.staging("shapes"))
+    assert stack.substrate.staging("shapes").incarnation != endpoint.incarnation
+    assert stack.pids()["3"] == stable
+
+
+@pytest.mark.parametrize("behaviour", [{"ready": False}, {"digest": "f" * 64}])
+def test_a_staging_revision_that_is_not_ready_or_another_is_not_to_be_measured(stack, release, behaviour):
+    stack.behave("5", **behaviour)
+    wanted = release(("3", 100), staging="5")
+    stack.reach(wanted)
+    stack.turns_until(wanted, lambda: "5" in stack.pids())
+    for _ in range(20):
+        stack.turn(wanted)
+    assert stack.substrate.staging("shapes") is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,213 @@
+"""`geometry check` and `promote --dry-run`: the controller's own rules on what is there now, with nothing recorded."""
+
+import difflib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from registry.adapters.local.state import read_state
+from registry.cli.completion import ModelOption
+from registry.cli.options import (
+    AS,
+    MODEL,
+    AsOption,
+    Format,
+    FormatOption,
+    HomeOption,
+    now,
+    place,
+    state_of,
+    user,
+)
+from registry.cli.printing import print_data, print_table
+from registry.domain.checklist import Candidate, CheckResult
+from registry.domain.documents import timestamp
+from registry.domain.errors import Refused
+from registry.domain.fold import fold
+from registry.domain.inquiry import Inquiry, Question, inquire
+from registry.domain.journal import Draft, Entry, Kind, seal
+from registry.domain.judge import Clearance
+from registry.domain.objects import Object, render
+from registry.domain.observation import Latency, Observation
+from registry.domain.plan import Plan, parse_plan
+from registry.domain.policy import Policy
+from registry.domain.requests import answer
+from registry.domain.rules import Rules
+from registry.domain.stages import Stage
+from registry.domain.state import State, release
+from registry.domain.turn import Turn
+from registry.domain.version import Model, model_name, version_name
+from registry.manifests import read_templates
+from registry.store.candidate import read_candidate
+from registry.store.home import Home
+from registry.store.policy import load_policy
+
+COLUMNS = ("check", "outcome", "required", "got", "want")
+
+
+def add(app: typer.Typer) -> None:
+    app.command()(check)
+
+
+def check(
+    version: Annotated[str, typer.Argument(help="Version.")],
+    to: Annotated[str, typer.Option("--to", help="staging or production.")] = "production",
+    by: AsOption = AS,
+    model: ModelOption = MODEL,
+    output: FormatOption = Format.TABLE,
+    home: HomeOption = None,
+) -> None:
+    """Run the checklist without asking for anything; exit 3 when a promotion would be refused."""
+    if to not in (Stage.STAGING, Stage.PRODUCTION):
+        raise typer.BadParameter(f"--to {to}: wanted staging or production")
+    question = Question(version_name(version), to, by or user())
+    turn = _turn(place(home), model_name(model), question)
+    found = inquire(turn, question)
+    if output is Format.TABLE:
+        print_results(found)
+    else:
+        print_data(_document(turn.state, question, found), output)
+    if found.reason is not None:
+        raise Refused(f"would be refused: {found.reason}")
+
+
+def rehearse(home: Home, model: Model, question: Question) -> None:
+    """Print what a promotion would find, record and change. Raises Refused when it would be refused."""
+    turn = _turn(home, model, question)
+    found = inquire(turn, question)
+    print_results(found)
+    if found.reason is not None:
+        raise Refused(f"would be refused: {found.reason}")
+    asked = _requested(turn, question)
+    drafts = _drafts(turn, question, asked)
+    after = _fold(asked, drafts, now=turn.now)
+    print("\njournal entries:")
+    print_table([_row(draft) for draft in drafts], ("kind", "actor", "what"))
+    print("\nrendered objects:")
+    print(_difference(turn.state, after, turn.policy) or "as they are")
+    started = [draft for draft in drafts if draft.kind is Kind.STARTED]
+    if not started:
+        print(f"would go to {question.to} at once")
+    elif after.rollout is not None and after.rollout.base is not None:
+        print(f"would start: {after.rollout.base} → {question.version}, 100 % after the last step")
+        print_table(_steps(parse_plan(started[0].data["plan"])), ("step", "at_least", "clean_requests"))
+    else:
+        print(f"would go to {question.to} as soon as it is ready")
+
+
+def print_results(found: Inquiry) -> None:
+    """The checklist as a table; a check that waits for the staging revision is said to."""
+    if found.results:
+        print_table([_result(result) for result in found.results], COLUMNS)
+    if found.awaited:
+        print("latency: measured on the staging revision, which a promotion to production starts")
+    if found.forced:
+        print(f"forced past: {', '.join(found.forced)}")
+
+
+def _result(result: CheckResult) -> dict[str, Any]:
+    return {**vars(result), "check": result.check.value, "outcome": result.outcome.value,
+            "required": "yes" if result.required else "advisory"}  # fmt: skip
+
+
+def _document(state: State, question: Question, found: Inquiry) -> dict[str, Any]:
+    return {
+        "model": state.model,
+        "version": question.version,
+        "to": question.to,
+        "refused": found.reason,
+        "awaited": ["latency"] if found.awaited else [],
+        "approvals": [{"by": approval.by, "time": timestamp(approval.time)} for approval in found.approvals],
+        "checks": [{**vars(result), "check": result.check.value, "outcome": result.outcome.value}
+                   for result in found.results],
+    }  # fmt: skip
+
+
+def _turn(home: Home, model: Model, question: Question) -> Turn:
+    """What the controller would decide on, as far as it is there without one."""
+    state, policy, store, trust = state_of(home, model), load_policy(home.policy), home.versions(), home.trust()
+    asked = {name for name in (question.version, state.production) if name is not None and name in state.versions}
+    candidates = {name: read_candidate(store, trust, model, name) for name in asked}
+    seen = Observation()
+    if question.to == Stage.PRODUCTION and question.version in candidates:
+        latency = _measured(home, model, candidates[question.version], policy)
+        seen = Observation(latency={question.version: latency} if latency else {})
+    return Turn(state, seen, now(), policy, candidates=candidates)
+
+
+def _measured(home: Home, model: Model, candidate: Candidate, policy: Policy) -> Latency | None:
+    """What the version's staging revision answers in; None where none runs."""
+    from registry.adapters.latency import Subject, measure
+
+    running = read_state(home.root)
+    for revision in running.revisions if running and candidate.card else ():
+        if (revision.model, revision.version) == (model, candidate.version) and revision.staging and revision.ready:
+            url, requests = f"http://127.0.0.1:{revision.http}", Rules(policy.checklist).requests
+            return measure(Subject(url, model, candidate.card.input, requests)) if candidate.card else None
+    return None
+
+
+def _requested(turn: Turn, question: Question) -> State:
+    """The state after the request is filed."""
+    data = {
+        "id": "dry-run",
+        "action": "promote",
+        "version": question.version,
+        "to": question.to,
+        "sourceStage": question.source_stage,
+        "force": question.force,
+        "reason": question.reason,
+        "requestedBy": question.by,
+    }
+    return _fold(turn.state, [Draft(Kind.REQUESTED, question.by, data)], now=turn.now)
+
+
+def _drafts(turn: Turn, question: Question, asked: State) -> Sequence[Draft]:
+    """All entries until the rollout has begun, as if its staging revision were measured as wanted."""
+    request = next(request for request in asked.requests if request.id == "dry-run")
+    drafts = answer(replace(turn, state=asked), request)
+    if question.to == Stage.STAGING or any(draft.kind is Kind.STARTED for draft in drafts):
+        return drafts
+    staged = _fold(asked, drafts, now=turn.now)
+    within = Latency(Rules(turn.policy.checklist).requests, 0, 0.0)
+    seen = replace(turn.observation, latency={question.version: within})
+    return (*drafts, *answer(replace(turn, state=staged, observation=seen), replace(request, source_stage=None)))
+
+
+def _fold(state: State, drafts: Sequence[Draft], *, now: datetime) -> State:
+    """The state after these entries; they are linked to nothing that is on disk."""
+    entries: list[Entry] = []
+    for draft in drafts:
+        entries.append(seal(draft, now=now, head=entries[-1] if entries else None))
+    return replace(fold(state.model, entries, state=state), head=state.head)
+
+
+def _row(draft: Draft) -> dict[str, Any]:
+    shown = {key: value for key, value in draft.data.items() if isinstance(value, str | int) and value != ""}
+    told = ", ".join(f"{key} {value}" for key, value in shown.items() if key not in ("request", "promotion"))
+    return {"kind": draft.kind.value, "actor": draft.actor, "what": told}
+
+
+def _difference(before: State, after: State, policy: Policy) -> str:
+    """Unified diff of the objects when the entries are recorded; later steps change weights and replicas alone."""
+    templates = read_templates()
+    now, then = (_text(render(release(state), templates, policy.serving)) for state in (before, after))
+    return "".join(difflib.unified_diff(now, then, fromfile="now", tofile="then", n=2))
+
+
+def _text(objects: Sequence[Object]) -> list[str]:
+    plain = json.loads(json.dumps(objects))  # without aliases for parts that are shared
+    return yaml.safe_dump_all(plain, sort_keys=False, allow_unicode=True).splitlines(keepends=True)
+
+
+def _steps(plan: Plan) -> list[dict[str, Any]]:
+    needed = Clearance().clean_answers_needed(bound=plan.advance_bound, floor=plan.floor)
+    return [
+        {"step": step.name, "at_least": f"{step.soak:g} s", "clean_requests": needed if step.weight else "not judged"}
+        for step in plan.steps
+    ]

@@ -1,0 +1,88 @@
+"""Backups on the policy's schedule, each in a child process, so that turns go on meanwhile.
+
+`python -m registry.controller.backups HOME TO NOW` is that child. The newest backup's name says when the next one is
+due, so that a restarted controller neither forgets one nor makes it twice.
+"""
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from registry.adapters.local.anchors import DIRECTORY, read_anchors
+from registry.domain.errors import RegistryError
+from registry.domain.policy import Backup
+from registry.store.backup import last_backup, write_backup
+from registry.store.home import Home
+
+PAUSE = timedelta(minutes=5)
+"""Before a backup that failed is tried again."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Backups:
+    """`step` starts what is due and returns at once. tether: makes a command end with this process."""
+
+    home: Home
+    tether: Callable[[Sequence[str]], Sequence[str]]
+    _running: subprocess.Popen[str] | None = None
+    _again: datetime | None = None
+
+    def step(self, wanted: Backup, now: datetime) -> None:
+        """One turn's share: tell how a backup ended, or begin one."""
+        self._reap(now)
+        if self._running is not None or wanted.to is None or wanted.every is None:
+            return
+        to = self.home.root / wanted.to
+        if not (self._again and now < self._again) and _due(to, timedelta(seconds=wanted.every), now):
+            command = [sys.executable, "-m", __name__, str(self.home.root), str(to), now.isoformat()]
+            self._running = _started(self.tether(command))
+
+    def stop(self) -> None:
+        """End a backup that is on its way; the next one removes what it left."""
+        if self._running is not None:
+            self._running.kill()
+            self._running.wait()
+
+    def _reap(self, now: datetime) -> None:
+        if self._running is None or self._running.poll() is None:
+            return
+        told = self._running.stdout.read().strip() if self._running.stdout else ""
+        if self._running.returncode == 0:
+            _log.info("backup.written path=%s", told)
+            self._again = None
+        else:
+            _log.error("backup.failed exit=%s again_in=%s reason=%s", self._running.returncode, PAUSE, told)
+            self._again = now + PAUSE
+        self._running = None
+
+
+def _started(command: Sequence[str]) -> subprocess.Popen[str]:
+    """This very program as a child, all that it prints in one pipe."""
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603
+
+
+def _due(to: Path, every: timedelta, now: datetime) -> bool:
+    last = last_backup(to)
+    return last is None or now - last >= every
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write one backup and print its path; 1 with one line when it failed."""
+    home, to, now = Home(Path(arguments[0])), Path(arguments[1]), datetime.fromisoformat(arguments[2])
+    try:
+        backup = write_backup(home, to, anchors=read_anchors(home.root / DIRECTORY), now=now)
+    except (RegistryError, OSError) as error:
+        print(error)
+        return 1
+    print(backup.directory)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""Answers to whoever stops, resumes or ends what is in progress: at any moment, and refused with the reason elsewhere.
+
+Locally a request of its own; in a cluster the `control` part of a Promotion, which the same actions answer.
+"""
+
+from collections.abc import Callable, Mapping
+
+from registry.domain.journal import Draft, Kind
+from registry.domain.refusal import refused
+from registry.domain.state import Request, State
+from registry.domain.version import Version
+
+
+def answer_control(state: State, request: Request) -> tuple[Draft, ...]:
+    """The entry that answers a request whose action is one of CONTROLS."""
+    return (CONTROLS[request.action](state, request),)
+
+
+def _pause(state: State, request: Request) -> Draft:
+    if state.rollout is None:
+        return refused(request, _nothing(state, "to pause"))
+    if state.rollout.paused is not None:
+        return refused(request, f"the rollout of {state.rollout.version} is paused already; `geometry resume` goes on")
+    return _control(Kind.PAUSED, request, state.rollout.version)
+
+
+def _resume(state: State, request: Request) -> Draft:
+    if state.rollout is None:
+        return refused(request, _nothing(state, "to resume"))
+    if state.rollout.paused is None:
+        return refused(request, f"the rollout of {state.rollout.version} is not paused; there is nothing to resume")
+    return _control(Kind.RESUMED, request, state.rollout.version)
+
+
+def abort(state: State, request: Request) -> Draft:
+    """End the rollout: its revision is in no release from here on, so its weight goes first and its process after.
+
+    Before a rollout began, the oldest promotion that waits is withdrawn.
+    """
+    reason = request.reason or "asked for"
+    if state.rollout is not None:
+        data = {"version": state.rollout.version, "to": state.rollout.base, "reason": reason, "request": request.id}
+        return Draft(Kind.ABORTED, request.by, data)
+    waiting = [found for found in state.requests if found.action == "promote" and found.time <= request.time]
+    if not waiting:
+        return refused(request, _nothing(state, "to abort"))
+    data = {"version": waiting[0].version, "to": state.production, "reason": reason, "request": request.id}
+    return Draft(Kind.ABORTED, request.by, {**data, "promotion": waiting[0].id})
+
+
+def _control(kind: Kind, request: Request, version: Version) -> Draft:
+    return Draft(kind, request.by, {"version": version, "request": request.id, "reason": request.reason})
+
+
+def _nothing(state: State, what: str) -> str:
+    if state.guarding is not None:
+        return (
+            f"version {state.guarding.version} is in production and its rollback window runs; there is nothing {what}, "
+            "`geometry rollback` goes back"
+        )
+    if any(request.action == "promote" for request in state.requests):
+        return f"the promotion that waits has not begun; there is nothing {what}, `geometry abort` withdraws it"
+    return f"no rollout is in progress; there is nothing {what}"
+
+
+CONTROLS: Mapping[str, Callable[[State, Request], Draft]] = {"pause": _pause, "resume": _resume, "abort": abort}
