@@ -48,6 +48,7 @@ def picture(seen: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [Text(headline(seen), style="bold"), _table(seen)]
     if seen["rollout"]:
         parts.append(_steps(seen["rollout"]))
+    parts += [Text(notice, style="yellow") for notice in seen["notices"]]
     verdict = seen["seen"].get("verdict")
     if verdict:
         parts += [_gauge(found) for found in evidence(verdict["numbers"])]

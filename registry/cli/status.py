@@ -3,10 +3,12 @@
 `-o json` and `-o yaml` print one object; keys are never renamed or taken away:
 
     {model, production, staging, previous: version or null,
-     versions: {version: {stage, digest, published}},
-     rollout: null or {version, base, step, steps: [{weight, soak}], weight, withheld, started, deadline, by},
+     versions: {version: {stage, digest, published, forced: [check]}},
+     rollout: null or {version, base, step, steps: [{name, weight, mirror, soak}], weight, mirror, withheld,
+                       paused: null or time, started, deadline, by},
      rollbackWindow: null or {version, previous, since, until},
      waiting: [id of a request],
+     notices: [text],
      journal: {sequence, sha256},
      seen: {} where no controller runs, else
        {time, sequence, problem: null or text, awaited: text, weights: null or {version: percent},
@@ -16,6 +18,7 @@
 
 step counts from 0 and is -1 until the canary is ready. Of traffic, requests is since the revision's process began and
 the rest of the last `seconds`: how many, share of server errors, p95 in seconds, mean confidence (null: none).
+notices: what somebody did by hand, or has to wait for.
 """
 
 import sys
@@ -29,6 +32,7 @@ import typer
 from registry.cli.asking import controller_runs, follow, require_controller
 from registry.cli.completion import ModelOption
 from registry.cli.evidence import evidence
+from registry.cli.notices import notices
 from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place, say, state_of
 from registry.cli.printing import print_data, print_table
 from registry.domain.documents import timestamp
@@ -94,12 +98,18 @@ def document(state: State, view: dict[str, Any]) -> dict[str, Any]:
         "staging": state.staging,
         "previous": state.previous,
         "versions": {
-            version: {"stage": found.stage.value, "digest": found.digest, "published": timestamp(found.published)}
+            version: {
+                "stage": found.stage.value,
+                "digest": found.digest,
+                "published": timestamp(found.published),
+                "forced": list(found.forced),
+            }
             for version, found in state.versions.items()
         },
         "rollout": _rollout(state.rollout) if state.rollout else None,
         "rollbackWindow": _window(state.guarding) if state.guarding else None,
         "waiting": [request.id for request in state.requests],
+        "notices": notices(state),
         "journal": {"sequence": state.head.sequence, "sha256": state.head.sha256},
         "seen": view,
     }
@@ -110,9 +120,14 @@ def _rollout(rollout: Rollout) -> dict[str, Any]:
         "version": rollout.version,
         "base": rollout.base,
         "step": rollout.step,
-        "steps": [{"weight": step.weight, "soak": step.soak} for step in rollout.plan.steps],
+        "steps": [
+            {"name": step.name, "weight": step.weight, "mirror": step.mirror, "soak": step.soak}
+            for step in rollout.plan.steps
+        ],
         "weight": rollout.weight,
+        "mirror": rollout.mirror,
         "withheld": rollout.withheld,
+        "paused": timestamp(rollout.paused) if rollout.paused else None,
         "started": timestamp(rollout.started),
         "deadline": timestamp(rollout.started + timedelta(seconds=rollout.plan.deadline)),
         "by": rollout.by,
@@ -170,7 +185,7 @@ def _shown(value: float | None, form: str) -> str | None:
 
 
 def sentences(seen: Mapping[str, Any]) -> list[str]:
-    """What is in progress, the evidence against its bounds, the verdict, and what is awaited."""
+    """What is in progress and was done by hand, the evidence against its bounds, the verdict, and what is awaited."""
     rollout, window, view = seen["rollout"], seen["rollbackWindow"], seen["seen"]
     lines = []
     if rollout:
@@ -178,6 +193,7 @@ def sentences(seen: Mapping[str, Any]) -> list[str]:
     if window:
         waits = f"{window['previous']} waits" if window["previous"] else "no version waits"
         lines.append(f"rollback window of {window['version']} until {window['until']}: {waits}")
+    lines += seen["notices"]
     verdict = view.get("verdict")
     if verdict:
         lines += [str(found) for found in evidence(verdict["numbers"])]
@@ -192,8 +208,7 @@ def sentences(seen: Mapping[str, Any]) -> list[str]:
 def bar(rollout: Mapping[str, Any]) -> Sequence[str]:
     """The steps, the present one in brackets."""
     names = [
-        f"[{step['weight']} %]" if index == rollout["step"] else f"{step['weight']} %"
-        for index, step in enumerate(rollout["steps"])
+        f"[{step['name']}]" if index == rollout["step"] else step["name"] for index, step in enumerate(rollout["steps"])
     ]
     start = ["[0 %]"] if rollout["step"] < 0 else []
     end = "100 % (withheld: no ready endpoint)" if rollout["withheld"] else "100 %"

@@ -15,7 +15,10 @@ def awaited(state: State, observation: Observation, verdict: Verdict | None, *, 
     if state.rollout is not None:
         return _rollout(state, state.rollout, observation, verdict, now)
     if state.requests:
-        return f"the controller answers {state.requests[0].action} of {state.requests[0].by}"
+        asked = state.requests[0]
+        if asked.staged is not None:
+            return f"version {asked.version} answers in staging, where its latency is measured"
+        return f"the controller answers {asked.action} of {asked.by}"
     if state.guarding is not None:
         return _guarding(state.guarding, verdict)
     if state.production is None:
@@ -32,20 +35,25 @@ def _rollout(state: State, rollout: Rollout, observation: Observation, verdict: 
         start = "until then it has no traffic" if rollout.withheld else "then the first step"
         tries = f", started {revision.restarts + 1} times" if revision is not None and revision.restarts else ""
         return f"version {rollout.version} gets ready{tries}; {start}; {end}"
+    step, after = rollout.plan.steps[rollout.step], _next(rollout)
+    if rollout.paused is not None:
+        return f"`geometry resume`; until then {step.name} stays, and {after} comes later; {end}"
+    if not step.weight:
+        return f"{max(rollout.soak_left(now), 0):.0f} s of {step.name} pass, then {after}"
     if not settled(state, observation, now):
         return f"the proxy sends {rollout.weight} % to version {rollout.version}, and 3 s pass"
-    if verdict is None or rollout.stepped is None:
+    if verdict is None:
         return f"a first reading of both versions; {end}"
     if verdict.outcome is Outcome.ERROR:
         return f"evidence that can be read: {verdict.message}; {end}"
-    left = rollout.plan.steps[rollout.step].soak - (now - rollout.stepped).total_seconds()
+    left = rollout.soak_left(now)
     waits = [f"{left:.0f} s of this step pass"] if left > 0 else []
-    return f"{' and '.join([*waits, *_evidence(rollout, verdict)]) or 'the next turn'}, then {_next(rollout)}"
+    return f"{' and '.join([*waits, *_evidence(rollout, verdict)]) or 'the next turn'}, then {after}"
 
 
 def _next(rollout: Rollout) -> str:
     later = rollout.plan.steps[rollout.step + 1 :]
-    return f"{later[0].weight} %" if later else "100 %"
+    return later[0].name if later else "100 %"
 
 
 def _evidence(rollout: Rollout, verdict: Verdict) -> list[str]:

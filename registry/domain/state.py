@@ -96,10 +96,14 @@ class Rollout:
         return 0 if self.step < 0 or self.withheld else self.plan.steps[self.step].mirror
 
     def soaked(self, now: datetime) -> bool:
-        """Whether the step lasted as long as it must. A pause does not count."""
+        """Whether the step lasted as long as it must."""
+        return self.soak_left(now) <= 0
+
+    def soak_left(self, now: datetime) -> float:
+        """Seconds until it has, below zero afterwards; infinite before the first step. A pause does not count."""
         if self.stepped is None:
-            return False
-        return ((self.paused or now) - self.stepped).total_seconds() >= self.plan.steps[self.step].soak
+            return math.inf
+        return self.plan.steps[self.step].soak - ((self.paused or now) - self.stepped).total_seconds()
 
 
 @dataclass(frozen=True)

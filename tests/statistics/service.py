@@ -13,7 +13,7 @@ import numpy as np
 from registry.domain.policy import Policy, RolloutPolicy
 from registry.domain.verdict import Outcome
 from registry.domain.version import Version
-from tests.registry.domain.builders import V1, V2, Installation, idle
+from tests.registry.domain.builders import UNMEASURED, V1, V2, Installation, idle
 
 DAY = 86400.0
 
@@ -75,7 +75,7 @@ class Course:
 def _begun(policy: RolloutPolicy) -> Installation:
     """Version 2 at its first step, the first reading taken."""
     place = idle()
-    place.policy = Policy(rollout=policy)
+    place.policy = Policy(checklist=(UNMEASURED,), rollout=policy)
     place.ask("promote", V2, "production")
     place.turns(lambda it: it.state.rollout is not None and it.state.rollout.step == 0)
     for _ in range(4):

@@ -20,8 +20,8 @@ def test_the_table_says_what_got_worse(two, geometry):
     ran = geometry("models", "compare", "1", "2")
     assert ran.code == 0, ran.told
     lines = ran.output.splitlines()
-    assert lines[0] == "shapes: 1 → 2, on 400 images that both were asked"
-    assert lines[2].split()[:5] == ["accuracy", "400", "90.00%", "80.00%", "−10.00"]
+    assert lines[0] == "shapes: 1 → 2, on 960 images that both were asked"
+    assert lines[2].split()[:5] == ["accuracy", "960", "90.00%", "80.00%", "−10.00"]
     assert lines[2].endswith("worse")
     assert len([line for line in lines if line.startswith("recall ")]) == 8
     assert any(line.startswith("latency SLO") and "0.99 within 0.1 s" in line for line in lines)

@@ -27,7 +27,9 @@ PROCESSES = 8
 VERSIONS = tuple(Version(str(number)) for number in range(1, 11))
 HASTY = replace(
     QUICK,
-    rollout=RolloutPolicy(steps=(Step(50, 1),), margins=(Margin(50, 2.0),), beta=0.5, floors=Floors(errors=0.2)),
+    rollout=RolloutPolicy(
+        steps=(Step(50, 1),), margins=(Margin(50, 2.0),), beta=0.5, floors=Floors(0.2, 0.2, 0.2, 0.2), warmup=0
+    ),
 )
 """One step that a few clean answers pass."""
 

@@ -3,8 +3,20 @@ from dataclasses import replace
 import pytest
 
 from registry.domain.awaited import awaited, duration
+from registry.domain.policy import Step
 from registry.domain.state import State
-from tests.registry.domain.builders import MODEL, V1, V2, Installation, idle, promoted, soaking, stepping, traffic
+from tests.registry.domain.builders import (
+    MODEL,
+    QUICK,
+    V1,
+    V2,
+    Installation,
+    idle,
+    promoted,
+    soaking,
+    stepping,
+    traffic,
+)
 
 
 def said(place, *, verdict=None):
@@ -47,6 +59,18 @@ def test_a_canary_without_endpoint_has_no_traffic_until_it_is_ready():
     place.running[V2].ready = False
     place.turn()
     assert "version 2 gets ready; until then it has no traffic" in said(place)
+
+
+def test_a_pause_waits_for_whoever_made_it():
+    place = soaking()
+    place.ask("pause")
+    verdict = place.turn().verdict
+    assert said(place, verdict=verdict).startswith("`geometry resume`; until then 10 % stays, and 50 % comes later")
+
+
+def test_a_step_by_header_waits_for_its_soak_alone():
+    place = stepping(replace(QUICK, rollout=replace(QUICK.rollout, steps=(Step(0, 30), Step(50, 5)))))
+    assert said(place) == "26 s of header only pass, then 50 %"
 
 
 def test_new_weights_settle_first():
