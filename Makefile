@@ -24,8 +24,8 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 EXTRAS := predictor registry training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test coverage conformance soak chaos prove bench \
-	train serve predict demo demo-down mlflow verify lock clean
+.PHONY: help install lint format test coverage conformance soak chaos simulate prove bench \
+	train serve predict demo demo-bad demo-down mlflow verify lock clean
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,8 +89,6 @@ chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffi
 simulate: $(READY) ## Rollouts of every scene at every rate of traffic: table and plots in .geometry/simulate (RUNS=100: fewer)
 	$(BIN)/python -m tests.statistics.simulate $(if $(RUNS),--runs $(RUNS))
 
-readme: $(READY) ## Run every command of the README in a clean clone with an empty home; about ten minutes
-	$(BIN)/pytest --readme -m readme -q -s tests/project/test_readme.py
 prove: $(READY) ## Kill, disturb and race the controller at every point of every path; some minutes
 	$(BIN)/pytest --prove -m prove -q -s tests/registry/store
 

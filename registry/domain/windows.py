@@ -58,9 +58,10 @@ def read(
     for version in versions:
         if segment.last[version].proxy_errors is not None and now[version].proxy_errors is None:
             return Reading(segment, problem=f"counters of {version}: the proxy gave none, and did before")
-        problem = _contradiction(segment.last[version], now[version])
-        if problem:
-            return Reading(_begin(now), problem=f"counters of {version}: {problem}")
+        if _backwards(segment.last[version], now[version]):  # which of both is wrong? Neither is a base for more
+            return Reading(None, problem=f"counters of {version}: went backwards without a restart")
+        if segment.last[version].proxy_errors is None and now[version].proxy_errors is not None:
+            return Reading(_begin(now), problem=f"counters of {version}: the proxy gave some, and did not before")
     window, taken = {}, {}
     for version in versions:
         counts = _counted(segment.base[version], now[version], LATENCY_EDGES.index(slow_after))
@@ -88,9 +89,7 @@ def _replaced(before: Counters | None, now: Counters) -> bool:
     return before is None or before.incarnation != now.incarnation
 
 
-def _contradiction(before: Counters, now: Counters) -> str | None:
-    if before.proxy_errors is None and now.proxy_errors is not None:
-        return "the proxy gave some, and did not before"
+def _backwards(before: Counters, now: Counters) -> bool:
     pairs = (
         (before.good, now.good),
         (before.refused, now.refused),
@@ -100,9 +99,7 @@ def _contradiction(before: Counters, now: Counters) -> str | None:
         (before.low_confidence, now.low_confidence),
         *zip(before.within, now.within, strict=True),
     )
-    if any(later < earlier for earlier, later in pairs):
-        return "went backwards without a restart"
-    return None
+    return any(later < earlier for earlier, later in pairs)
 
 
 def _counted(base: Counters, now: Counters, edge: int) -> Counts:

@@ -88,6 +88,13 @@ def test_a_counter_that_goes_backwards_closes_no_window(counter: str) -> None:
     assert back.problem == "counters of 2: went backwards without a restart"
 
 
+def test_a_reading_that_went_backwards_is_no_base_for_the_next_one() -> None:
+    back = read(begun(replace(ZERO, good=900)), {NEW: replace(ZERO, good=450)}, (NEW,))
+    again = read(back.segment, {NEW: replace(ZERO, good=950)}, (NEW,))
+    assert (again.window, again.problem) == (None, None)
+    assert errors(read(again.segment, {NEW: replace(ZERO, good=960)}, (NEW,))) == {NEW: Counted(10, 0)}
+
+
 def test_a_new_incarnation_begins_a_new_segment() -> None:
     other = replace(ZERO, incarnation="b")
     reading = read(begun(), {NEW: other}, (NEW,))
