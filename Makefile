@@ -23,7 +23,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 EXTRAS := predictor registry training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test coverage conformance soak bench chaos readme \
+.PHONY: help install lint format test coverage conformance soak bench chaos prove readme \
 	train serve predict demo demo-down mlflow verify lock clean
 
 help: ## Print this table
@@ -84,6 +84,9 @@ soak: $(READY) ## Good, bad, slow and leaving clients for ten minutes, one proce
 
 chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffic; about half an hour
 	$(BIN)/pytest --chaos -m chaos -q -s tests/chaos
+
+prove: $(READY) ## Kill, disturb and race the controller at every point of every path; some minutes
+	$(BIN)/pytest --prove -m prove -q -s tests/proofs
 
 readme: $(READY) ## Run every command of the README in a clean clone with an empty home; about ten minutes
 	$(BIN)/pytest --readme -m readme -q -s tests/project/test_readme.py
