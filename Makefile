@@ -23,7 +23,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 EXTRAS := predictor registry training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test coverage conformance soak bench chaos prove readme \
+.PHONY: help install lint format test coverage conformance soak chaos prove readme bench \
 	train serve predict demo demo-down mlflow verify lock clean
 
 help: ## Print this table

@@ -30,7 +30,7 @@ class _Net:
     def run(self, image: Pixels) -> Probabilities:
         self.interpreter.set_tensor(self.source, image)
         self.interpreter.invoke()
-        probabilities: Probabilities = self.interpreter.get_tensor(self.target)[0]
+        probabilities: Probabilities = self.interpreter.get_tensor(self.target)
         return probabilities
 
 
@@ -57,14 +57,13 @@ class Classifier:
         if self._dtype == np.uint8 and images.dtype != np.uint8:
             images = np.rint(images)
         images = images.astype(self._dtype, copy=False)
-        probabilities = np.empty((len(images), self._classes), np.float32)
         net = self._idle.get()
         try:
-            for index in range(len(images)):
-                probabilities[index] = net.run(images[index : index + 1])
+            if len(images) == 1:
+                return net.run(images)
+            return np.concatenate([net.run(images[index : index + 1]) for index in range(len(images))])
         finally:
             self._idle.put(net)
-        return probabilities
 
     def _timed(self, image: Pixels) -> float:
         start = perf_counter()

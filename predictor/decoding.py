@@ -8,20 +8,20 @@ from predictor.query import Pixels, Query
 from registry.domain.card import InputSpec
 
 
-def pixels(query: Query, spec: InputSpec) -> Pixels:
-    """Pixels (n, height, width, 3); raises InvalidImage naming which image is wrong."""
+def pixels(query: Query, spec: InputSpec, *, max_pixels: int) -> Pixels:
+    """Pixels (n, height, width, 3); raises InvalidImage naming which image is wrong, or declares too many pixels."""
     images = query.images
     if isinstance(images, np.ndarray):
         return images
     if len(images) == 1:
-        return _decoded(images[0], 0, spec)[None]
-    return np.stack([_decoded(image, index, spec) for index, image in enumerate(images)])
+        return _decoded(images[0], 0, spec, max_pixels)[None]
+    return np.stack([_decoded(image, index, spec, max_pixels) for index, image in enumerate(images)])
 
 
-def _decoded(image: bytes | Pixels, index: int, spec: InputSpec) -> Pixels:
+def _decoded(image: bytes | Pixels, index: int, spec: InputSpec, max_pixels: int) -> Pixels:
     if not isinstance(image, bytes):
         return image
     try:
-        return decode(image, width=spec.width, height=spec.height)
+        return decode(image, width=spec.width, height=spec.height, max_pixels=max_pixels)
     except InvalidImage as error:
         raise InvalidImage(f"image {index}: {error}") from error

@@ -13,27 +13,30 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from predictor.classifier import Classifier
 from predictor.decoding import pixels
-from predictor.errors import Deadline, Internal, Overloaded, PredictorError
+from predictor.errors import Deadline, Internal, InvalidImage, Overloaded, PredictorError
 from predictor.imagefile import check_pixels
 from predictor.metrics import Metrics, Traffic
-from predictor.query import Limits, Predictions, Query
+from predictor.query import Limits, Pixels, Predictions, Query
 
-TURN = 0.004
-"""Seconds of work after which the event loop looks at its sockets. Eight predictions of the reference net."""
+TURN = 0.008
+"""Seconds of work, as predicted, after which the event loop looks at its sockets: a new connection waits for two."""
 LONG = 0.004
 """Predicted seconds from which a request goes to the thread: below, the hand-off shows in its latency."""
 LARGE_BODY = 1_000_000
-"""Bytes of a body that is parsed in the thread: JSON takes about 2 ns a byte."""
-DECODED_ON_LOOP = 1_000_000
-"""Declared pixels of a request that may be decoded on the event loop."""
+"""Bytes of a body that is parsed in the thread: JSON takes up to 25 ns a byte."""
 SECONDS_PER_PIXEL = 1.5e-8
 """Decoding, PNG at its slowest; measured with `make bench`'s images."""
+DECODED_ON_LOOP = int(LONG / SECONDS_PER_PIXEL)
+"""Declared pixels of a file that is decoded on the event loop: 500 × 500."""
 _MEMORY = 0.05
 """Weight of the newest observation in the mean slowness."""
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 log = logging.getLogger("predictor")
 
@@ -93,6 +96,9 @@ class Engine:
         """Take a call whose request is whole: it is answered or refused in its turn, or refused now."""
         self._metrics.began()
         self._in_flight += 1
+        if call.gone:
+            self._end()
+            return
         try:
             self._admit(call)
         except PredictorError as error:
@@ -102,14 +108,15 @@ class Engine:
 
     def _admit(self, call: Call) -> None:
         if call.size > LARGE_BODY:
-            self._hand_off(call, None, call.size * 1e-8)
+            self._hand_off(call, call.size * 2.5e-8, None)
             return
         self._check_wait(self._queued_seconds)
         query = call.read(self._limits)
-        declared = check_pixels(query.images, self._limits)
-        cost = len(query.images) * self._classifier.seconds + declared * SECONDS_PER_PIXEL
-        if cost > LONG or declared > DECODED_ON_LOOP:
-            self._hand_off(call, query, cost)
+        cost = len(query.images) * self._classifier.seconds
+        if len(query.images) > 1:  # of a single file the decoder looks at the header itself, when it comes to it
+            cost += check_pixels(query.images, self._limits) * SECONDS_PER_PIXEL
+        if cost > LONG:
+            self._hand_off(call, cost, query)
             return
         self._queue.append((call, query, cost))
         self._queued_seconds += cost
@@ -123,75 +130,96 @@ class Engine:
             raise Overloaded(wait, self._max_wait)
 
     def _turn(self) -> None:
-        """Answer what is queued for at most `TURN`, then let the loop look at its sockets."""
-        queue = self._queue
-        end = perf_counter() + TURN
-        while queue:
-            call, query, cost = queue.popleft()
-            self._queued_seconds -= cost
-            self._answer_now(call, query, cost)
-            if perf_counter() >= end:
-                break
-        self._metrics.queue(len(queue) + self._in_thread)
-        if queue:
+        """Answer what is queued for about `TURN`, then let the loop look at its sockets.
+
+        All calls are decoded, then all classified, then all answered: each of the three finds the processor's caches
+        as the call before has left them, not as the net has.
+        """
+        start = perf_counter()
+        taken, seconds = self._take()
+        decoded = self._each(taken, self._decode_small)
+        self._each(self._each(decoded, self._classify), self._answer)
+        self._metrics.queue(len(self._queue) + self._in_thread)
+        if decoded:
+            self._slowness += _MEMORY * ((perf_counter() - start) / seconds - self._slowness)
+        if self._queue:
             self._loop.call_soon(self._turn)
         else:
             self._turning = False
             self._queued_seconds = 0.0  # what rounding has left
 
-    def _answer_now(self, call: Call, query: Query, cost: float) -> None:
-        if call.gone:
-            self._end()
-            return
-        start = perf_counter()
+    def _take(self) -> tuple[list[tuple[Call, Query, float]], float]:
+        """The next calls for about `TURN`, each with its predicted seconds, and the sum of these."""
+        taken, seconds, queue = [], 0.0, self._queue
+        while queue and seconds < TURN:
+            taken.append(queue.popleft())
+            seconds += taken[-1][2]
+        self._queued_seconds -= seconds
+        return taken, seconds
+
+    def _each(
+        self, calls: list[tuple[Call, Query, A]], work: Callable[[Call, Query, A], B | None]
+    ) -> list[tuple[Call, Query, B]]:
+        """Do a part of the work for each call; those of which something came go on to the next part with it."""
+        going_on = []
+        for call, query, value in calls:
+            try:
+                if call.gone:
+                    self._end()
+                elif (made := work(call, query, value)) is not None:
+                    going_on.append((call, query, made))
+            except PredictorError as error:
+                self._refuse(call, error)
+            except Exception:
+                self._fail(call)
+        return going_on
+
+    def _decode_small(self, call: Call, query: Query, _cost: float) -> Pixels | None:
+        """Pixels; a single file that is large, or wrong, is looked at with the real limits, in the thread."""
+        self._check_age(call)
         try:
-            self._check_age(call, start)
-            predictions = self._predict(query)
-            answer = call.write(query, predictions)
-        except PredictorError as error:
-            self._refuse(call, error)
-        except Exception:
-            self._fail(call)
-        else:
-            self._learn(perf_counter() - start, cost)
-            self._finish(call, predictions, answer)
+            return pixels(query, self._limits.input, max_pixels=DECODED_ON_LOOP)
+        except InvalidImage:
+            if len(query.images) > 1:
+                raise
+            self._hand_off(call, LONG, query)
+            return None
 
-    def _check_age(self, call: Call, now: float) -> None:
-        """A forecast can be wrong: nothing is computed for somebody who has given up."""
-        if now - call.received > 2 * self._max_wait:
-            raise Deadline(f"found {now - call.received:.3f} s in the queue, that is too late; ask again")
-
-    def _predict(self, query: Query) -> Predictions:
-        predictions = Predictions.of(self._classifier.classify(pixels(query, self._limits.input)))
-        if not math.isfinite(sum(predictions.confidence)):
+    def _classify(self, _call: Call, _query: Query, images: Pixels) -> Predictions:
+        predictions = Predictions.of(self._classifier.classify(images))
+        if not math.isfinite(sum(map(sum, predictions.rows))):
             raise ArithmeticError("the net answered with a probability that is no number")
         return predictions
 
-    def _learn(self, seconds: float, cost: float) -> None:
-        self._slowness += _MEMORY * (seconds / cost - self._slowness)
+    def _answer(self, call: Call, query: Query, predictions: Predictions) -> None:
+        self._finish(call, predictions, call.write(query, predictions))
 
-    def _hand_off(self, call: Call, query: Query | None, cost: float) -> None:
+    def _check_age(self, call: Call) -> None:
+        """A forecast can be wrong: nothing is computed for somebody who has given up."""
+        waited = perf_counter() - call.received
+        if waited > 2 * self._max_wait:
+            raise Deadline(f"found {waited:.3f} s in the queue, that is too late; ask again")
+
+    def _hand_off(self, call: Call, cost: float, query: Query | None) -> None:
         self._check_wait(self._thread_seconds)
         self._thread_seconds += cost
         self._in_thread += 1
         self._metrics.queue(len(self._queue) + self._in_thread)
-        self._thread.submit(self._compute, call, query, cost)
+        self._thread.submit(self._compute, call, cost, query)
 
-    def _compute(self, call: Call, query: Query | None, cost: float) -> None:
+    def _compute(self, call: Call, cost: float, query: Query | None) -> None:
         """In the thread: everything but what touches the connection and the counters."""
         done: Callable[[], None]
-        start = perf_counter()
         try:
             if call.gone:
                 done = self._end
             else:
-                self._check_age(call, start)
-                if query is None:
-                    query = call.read(self._limits)
-                    check_pixels(query.images, self._limits)
-                predictions = self._predict(query)
-                answer = call.write(query, predictions)
-                done = _bound(self._finish, call, predictions, answer)
+                self._check_age(call)
+                query = call.read(self._limits) if query is None else query
+                check_pixels(query.images, self._limits)
+                images = pixels(query, self._limits.input, max_pixels=self._limits.pixels)
+                predictions = self._classify(call, query, images)
+                done = _bound(self._finish, call, predictions, call.write(query, predictions))
         except PredictorError as error:
             done = _bound(self._refuse, call, error)
         except Exception:
@@ -202,6 +230,7 @@ class Engine:
     def _left_thread(self, cost: float, done: Callable[[], None]) -> None:
         self._thread_seconds = max(0.0, self._thread_seconds - cost)
         self._in_thread -= 1
+        self._metrics.queue(len(self._queue) + self._in_thread)
         done()
 
     def _finish(self, call: Call, predictions: Predictions, answer: Any) -> None:

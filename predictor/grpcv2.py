@@ -17,6 +17,7 @@ from predictor.query import OUTPUTS, Image, Limits, Pixels, Predictions, Query
 from predictor.served import Served
 from predictor.tensors import (
     MAX_RANK,
+    named_datatype,
     output_bytes,
     output_datatype,
     output_shape,
@@ -35,10 +36,11 @@ def read(request: Any, limits: Limits) -> Query:
     if len(request.inputs) != 1 or len(raw) > 1:
         raise BadRequest(f"inputs: found {len(request.inputs)} tensors and {len(raw)} raw contents, wanted one tensor")
     tensor = request.inputs[0]
-    size = tensor_size(tensor.datatype, list(tensor.shape[: MAX_RANK + 1]), limits)
+    datatype = named_datatype(tensor.datatype)
+    size = tensor_size(datatype, list(tensor.shape[: MAX_RANK + 1]), limits)
     if raw and tensor.HasField("contents"):
         raise BadRequest("inputs[0]: found raw and typed contents, wanted one of them")
-    images = raw_images(tensor.datatype, size, raw[0]) if raw else _typed(tensor, size)
+    images = raw_images(datatype, size, raw[0]) if raw else _typed(tensor, datatype, size)
     outputs = wanted_outputs([output.name for output in request.outputs[: len(OUTPUTS) + 1]])
     return Query(images, request.id, outputs, frozenset(outputs if raw else ()))
 
@@ -63,9 +65,9 @@ def write(query: Query, predictions: Predictions, served: Served) -> Any:
     return answer
 
 
-def _typed(tensor: Any, size: tuple[int, ...]) -> Sequence[Image] | Pixels:
+def _typed(tensor: Any, datatype: str, size: tuple[int, ...]) -> Sequence[Image] | Pixels:
     """Files or pixels in the typed field of their datatype; raises BadRequest."""
-    field = _TYPED[tensor.datatype]
+    field = _TYPED[datatype]
     contents = tensor.contents
     contents.DiscardUnknownFields()
     found = {descriptor.name: len(values) for descriptor, values in contents.ListFields()}
@@ -73,9 +75,9 @@ def _typed(tensor: Any, size: tuple[int, ...]) -> Sequence[Image] | Pixels:
     if found != {field: wanted}:
         listed = ", ".join(f"{count} {name}" for name, count in found.items()) or "no contents"
         raise BadRequest(f"inputs[0].contents: found {listed}, wanted {wanted} {field} for shape {list(size)}")
-    if tensor.datatype == "BYTES":
+    if datatype == "BYTES":
         return list(contents.bytes_contents)
-    if tensor.datatype == "UINT8":
+    if datatype == "UINT8":
         values = np.fromiter(contents.uint_contents, np.uint32, count=wanted)
         return pixels(values, "inputs[0].contents", size, whole=True)
     # Packed floats end the message as they are in memory: far faster than one Python number each.

@@ -17,12 +17,16 @@ Format = Literal["PNG", "JPEG", "WEBP", "BMP", "GIF"]
 # Parts of a file that a decoder walks through one by one, in Python: photographs have dozens.
 MAX_PARTS = 10_000
 # Each may unpack to a megabyte.
-MAX_COMPRESSED_PARTS = 64
+MAX_COMPRESSED_PARTS = 8
 # A progressive JPEG has up to ten scans; more send pixels again and are work like another picture.
 SCANS_OF_A_PICTURE = 10
 
 _EXTENSION, _FRAME = b"!"[0], b","[0]
 _FILL, _START_OF_SCAN = 0xFF, 0xDA
+_OS2_HEADER = 12
+_RUN_LENGTHS = (b"\x01", b"\x02")
+# Pillow unpacks these in Python.
+_RUN_LENGTH_COST = 10
 
 
 def sniff(content: bytes) -> Format:
@@ -129,10 +133,6 @@ def _gif_size(content: bytes) -> tuple[int, int]:
     return max(width, left + wide), max(height, top + high)
 
 
-_OS2_HEADER = 12
-_RUN_LENGTHS = (b"\x01", b"\x02")
-# Pillow unpacks these in Python.
-_RUN_LENGTH_COST = 10
 _SIZES = {"JPEG": _jpeg_size, "PNG": _png_size, "WEBP": _webp_size, "BMP": _bmp_size, "GIF": _gif_size}
 
 

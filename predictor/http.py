@@ -91,6 +91,7 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._hosts = 0
         self._in_headers = True
+        self._missing: str | None = None
         self._exchange: Exchange | None = None
         self._deaf = False
 
@@ -111,12 +112,13 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         super().connection_made(transport)
         self._expect_by(self.site.wire.receive_timeout)
-        self.site.make_room()
+        self.site.make_room(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._exchange is not None:
             self._exchange.gone = True
             self._release(self._exchange)
+        self.site.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -135,6 +137,8 @@ class Connection(HttpToolsProtocol):
         # A header is told when it is whole; until then only the bytes that came say how large it is.
         if self._in_headers and self._head_bytes > self.site.wire.max_headers:
             self._turn_away(self._too_many_headers(f"{self._head_bytes} or more"))
+        if not self._deaf:
+            self._await_rest()
 
     def on_message_begin(self) -> None:
         if self.answering:
@@ -145,7 +149,6 @@ class Connection(HttpToolsProtocol):
         self.headers = []
         self._hosts = 0
         self.expect_100_continue = False
-        self._expect_by(self.site.wire.receive_timeout)
 
     def on_url(self, url: bytes) -> None:
         if not self._deaf:
@@ -162,11 +165,12 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             return
         self._in_headers = False
-        self._head_bytes = 0
-        size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
-        if size > self.site.wire.max_headers:
-            self._turn_away(self._too_many_headers(str(size)))
-            return
+        received, self._head_bytes = self._head_bytes, 0
+        if received > self.site.wire.max_headers:  # with what came of the body: only then it is worth adding up
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > self.site.wire.max_headers:
+                self._turn_away(self._too_many_headers(str(size)))
+                return
         if self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
             self._turn_away(BadRequest(f"headers: found {self._hosts} Host headers, wanted one"))  # RFC 9112, 3.2
             return
@@ -194,10 +198,12 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             return
         self._in_headers = True
-        self.due = _NEVER
+        self.site.forget(self)
         exchange = self._exchange
         if exchange is None:
             super().on_message_complete()
+            if not self._in_application:
+                self._expect_by(self.site.wire.keep_alive)
         else:
             exchange.received = perf_counter()
             self.site.engine.submit(exchange)
@@ -216,10 +222,8 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._in_headers:
+        if self._in_headers:  # else its body is still on the way, to be dropped; its time is running
             self._expect_by(self.site.wire.keep_alive)
-        else:
-            self._linger()  # answered before its body was here: the rest is not waited for
 
     def shutdown(self) -> None:
         """Finish what is here, then close."""
@@ -241,10 +245,10 @@ class Connection(HttpToolsProtocol):
 
     def cut(self) -> None:
         """Its time is over: say so where a request has begun, and close."""
-        self.due = _NEVER
+        self.site.forget(self)
         if self._deaf or self.flow.write_paused:
             self.transport.abort()
-        elif self.idle or self._in_application:
+        elif self.idle or (self._exchange is None and not self._in_headers):
             self.transport.close()
         else:
             self._turn_away(Timeout(f"request: found no end of it in {self.site.wire.receive_timeout:g} s"))
@@ -264,7 +268,14 @@ class Connection(HttpToolsProtocol):
             return
         if headers.get(b"expect", b"").lower() == b"100-continue":
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._expect_by(self.site.wire.receive_timeout)
+
+    def _await_rest(self) -> None:
+        """Give what is missing its time, once for the headers and once for the body; most requests come whole."""
+        missing = "body" if not self._in_headers else "headers" if self._head_bytes else None
+        if missing != self._missing:
+            self._missing = missing
+            if missing is not None:
+                self._expect_by(self.site.wire.receive_timeout)
 
     def _to_application(self) -> None:
         """Let uvicorn make an ASGI request of what was read."""
@@ -314,6 +325,7 @@ class Connection(HttpToolsProtocol):
 
     def _expect_by(self, seconds: float) -> None:
         self.due = self.loop.time() + seconds
+        self.site.wait_for(self)
 
     def _too_large(self, found: str) -> TooLarge:
         return TooLarge(f"body: found {found} bytes, wanted at most {self.site.wire.max_body}")

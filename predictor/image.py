@@ -75,15 +75,22 @@ def _decode_jpeg(content: bytes, *, width: int, height: int, max_pixels: int) ->
     if colours in ("CMYK", "YCCK"):
         return _decode_slowly(content, width=width, height=height, max_pixels=max_pixels)
     turn = _TURNS.get(jpeg_orientation(content)) if MARK in content else None
+    if turn is None and (columns, rows) == (width, height):
+        return _jpeg_pixels(content)
     wide, high = size = _fitted(columns, rows, turn, width=width, height=height)
-    try:
-        # The inverse DCT itself can halve a picture while it decodes: down to no less than what is needed.
-        pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB", min_width=wide, min_height=high, min_factor=2)
-    except ValueError:
-        raise damaged("JPEG", content) from None
+    # The inverse DCT itself can halve a picture while it decodes: down to no less than what is needed.
+    pixels = _jpeg_pixels(content, min_width=wide, min_height=high, min_factor=2)
     if turn is None and pixels.shape == (height, width, 3):
         return pixels
     return _framed(Image.fromarray(pixels), size, turn, width=width, height=height)
+
+
+def _jpeg_pixels(content: bytes, **scale: int) -> Pixels:
+    try:
+        pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB", **scale)
+    except ValueError:
+        raise damaged("JPEG", content) from None
+    return pixels
 
 
 def _decode_slowly(content: bytes, *, width: int, height: int, max_pixels: int) -> Pixels:

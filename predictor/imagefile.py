@@ -26,6 +26,20 @@ def from_base64(value: object, where: str) -> bytes:
         raise BadRequest(f"{where}: found {found}, wanted an image file in base64") from None
 
 
+def from_raw(item: bytes) -> bytes:
+    """The file in an item of a raw BYTES tensor: as it is, or in base64 as stock KServe's clients send text."""
+    try:
+        sniff(item)
+    except InvalidImage:
+        try:
+            unpacked = binascii.a2b_base64(item, strict_mode=True)
+            sniff(unpacked)
+        except (ValueError, InvalidImage):
+            return item  # whoever decodes it says what it is
+        return unpacked
+    return item
+
+
 def is_file(body: bytes, headers: Mapping[bytes, bytes]) -> bool:
     """Whether a body is an image file: its type says so, or says nothing else and the first bytes do."""
     declared = headers.get(b"content-type", b"").lower()

@@ -20,7 +20,7 @@ def read_images(document: Document, items: Array, where: str, limits: Limits) ->
         # The whole body is nested numbers with one name before them: its brackets and commas are known already.
         size = (count, *image_size(limits))
         found = numbers(items, where, size)
-        check_nesting(document.skeleton == b"{" + skeleton(size) + b"}", where, size)
+        check_nesting(document.skeleton() == b"{" + skeleton(size) + b"}", where, size)
         return pixels(found, where, size)
     document.check_depth(limits.depth)
     images: list[Image] = []

@@ -38,15 +38,18 @@ _KINDS: dict[type, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A body that is a JSON object. skeleton: its brackets, braces and commas, also those inside of strings."""
+    """A body that is a JSON object."""
 
     root: Object
     body: bytes
-    skeleton: bytes
+
+    def skeleton(self) -> bytes:
+        """Its brackets, braces and commas, also those inside of strings."""
+        return self.body.translate(None, _NO_STRUCTURE)
 
     def check_depth(self, limit: int) -> None:
         """Raise BadRequest when lists and objects nest deeper than `limit`."""
-        if self.skeleton.count(b"[") + self.skeleton.count(b"{") <= limit:
+        if self.body.count(b"[") + self.body.count(b"{") <= limit:
             return
         found = _depth(self.body)
         if found > limit:
@@ -64,11 +67,14 @@ def parse(body: bytes) -> Document:
         raise BadRequest(f"body: found {len(body)} bytes that are not JSON, wanted a JSON object") from None
     if type(root) is not Object:
         raise BadRequest(f"body: found {kind(root)}, wanted a JSON object")
-    return Document(root, body, body.translate(None, _NO_STRUCTURE))
+    return Document(root, body)
 
 
 def fields(item: object, where: str, wanted: Collection[str]) -> dict[str, Any]:
     """Those of the wanted members that an object has; raises BadRequest for no object, or a name that stands twice."""
+    if type(item) is Object and len(item) == 1:  # as most are: nothing stands twice
+        (only,) = item
+        return {only: item[only]} if only in wanted else {}
     names = _names(item, where)
     return {name: item[name] for name in wanted if name in names}  # type: ignore[index]  # _names knows an object
 

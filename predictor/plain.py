@@ -12,7 +12,7 @@ from predictor.imagefile import is_file
 from predictor.instances import read_image, read_images
 from predictor.jsontext import array, dumps, fields, parse
 from predictor.multipart import MULTIPART, form_files
-from predictor.query import Body, Image, Limits, Pixels, Predictions, Query
+from predictor.query import Body, Form, Image, Limits, Pixels, Predictions, Query
 from predictor.served import Served
 from predictor.v1 import named
 
@@ -59,5 +59,5 @@ def _images(body: bytes, headers: Mapping[bytes, bytes], limits: Limits) -> Sequ
         raise BadRequest(f"{name}{error}") from None
 
 
-SINGLE = Plain(batch=False)
-BATCH = Plain(batch=True)
+SINGLE: Form = Plain(batch=False)
+BATCH: Form = Plain(batch=True)

@@ -48,16 +48,20 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Per image: place of the winning class, its probability, and the probabilities (n, classes)."""
+    """Per image: place of the winning class, its probability, and the probabilities, as rows and as (n, classes)."""
 
     winners: list[int]
     confidence: list[float]
+    rows: list[list[float]]
     probabilities: Probabilities
 
     @classmethod
     def of(cls, probabilities: Probabilities) -> "Predictions":
         """Name the winners of probabilities (n, classes)."""
-        return cls(probabilities.argmax(1).tolist(), probabilities.max(1).tolist(), probabilities)
+        rows = probabilities.tolist()  # for so few numbers Python's own max is faster than an array's
+        confidence = [max(row) for row in rows]
+        winners = [row.index(most) for row, most in zip(rows, confidence, strict=True)]
+        return cls(winners, confidence, rows, probabilities)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import grpc  # type: ignore[import-untyped]  # ships no types
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
-from predictor.errors import BadRequest, Internal, NotFound, PredictorError
+from predictor.errors import BadRequest, Internal, NotFound, PredictorError, Timeout
 from predictor.grpcv2 import read, write
 from predictor.metrics import Traffic
 from predictor.model import GeometryModel
@@ -24,11 +24,12 @@ from predictor.served import Served
 
 SERVICE = "inference.GRPCInferenceService"
 METHODS = ("ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelInfer")
-CONCURRENT = 256
+CONCURRENT = 128
 """Calls of a process at once: gRPC holds their messages, of up to 8 MiB, before anything here sees them."""
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     404: grpc.StatusCode.NOT_FOUND,
+    408: grpc.StatusCode.DEADLINE_EXCEEDED,
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 _REASONS = {"overloaded": grpc.StatusCode.RESOURCE_EXHAUSTED, "deadline": grpc.StatusCode.DEADLINE_EXCEEDED}
@@ -107,18 +108,29 @@ class Service:
 
 
 class GrpcServer:
-    """One process's server. shared: other processes listen on the same port."""
+    """One process's server. receive_timeout: seconds for a message. shared: other processes have the same port."""
 
-    def __init__(self, service: Service, *, address: str, max_message: int, grace: float, shared: bool) -> None:
+    def __init__(
+        self,
+        service: Service,
+        *,
+        address: str,
+        max_message: int,
+        receive_timeout: float,
+        grace: float,
+        shared: bool,
+    ) -> None:
         self._service = service
         self._ids = RequestIds()
         served = service.served
         self._who = (("x-model-version", served.version), ("x-model-digest", served.digest))
         self._address = address
         self._grace = grace
+        self._receive_timeout = receive_timeout
         self._options = [
             ("grpc.max_send_message_length", max_message),
             ("grpc.max_receive_message_length", max_message),
+            ("grpc.max_concurrent_streams", CONCURRENT),
             ("grpc.so_reuseport", int(shared)),
         ]
 
@@ -137,7 +149,8 @@ class GrpcServer:
         return grpc.method_handlers_generic_handler(
             SERVICE,
             {
-                method: grpc.unary_unary_rpc_method_handler(
+                # A stream of one message is the same on the wire, and its arrival can be waited for with a limit.
+                method: grpc.stream_unary_rpc_method_handler(
                     self._handler(method),
                     # Parsed in the handler: what grpcio says of bytes that are no message is a stack in the log.
                     request_deserializer=None,
@@ -152,13 +165,14 @@ class GrpcServer:
 
         parse = getattr(pb, f"{method}Request").FromString
 
-        async def handler(message: bytes, context: Context) -> Any:
+        async def handler(_messages: Any, context: Context) -> Any:
             headers = dict(context.invocation_metadata() or ())
             given = headers.get(HEADER)
             request_id = headers[HEADER] = self._ids.of(given.encode() if isinstance(given, str) else None)
             try:
-                await context.send_initial_metadata(((HEADER, request_id), *self._who))
-                return await self._answer(method, message, parse, headers, context)
+                # At the end of the answer: sent before it, this would be a second answer for every message.
+                context.set_trailing_metadata(((HEADER, request_id), *self._who))
+                return await self._answer(method, parse, headers, context)
             except grpc.aio.InternalError:
                 # What grpcio says when the client left meanwhile; it logs a stack of all but a cancellation.
                 raise asyncio.CancelledError from None
@@ -166,15 +180,26 @@ class GrpcServer:
         return handler
 
     async def _answer(
-        self, method: str, message: bytes, parse: Callable[[bytes], Any], headers: Mapping[str, Any], context: Context
+        self, method: str, parse: Callable[[bytes], Any], headers: Mapping[str, Any], context: Context
     ) -> Any:
         try:
+            message = await self._receive(context)
             return await self._service.answer(method, _parsed(parse, message), headers, context)
         except PredictorError as error:
             await context.abort(_code(error), str(error))
         except Exception:
             log.exception("request.failed request=%s method=%s", headers[HEADER], method)
             await context.abort(grpc.StatusCode.INTERNAL, str(Internal()))
+
+    async def _receive(self, context: Context) -> bytes:
+        try:
+            async with asyncio.timeout(self._receive_timeout):
+                message = await context.read()
+        except TimeoutError:
+            raise Timeout(f"message: found no end of it in {self._receive_timeout:g} s") from None
+        if message is grpc.aio.EOF:
+            raise BadRequest("message: found none, wanted one")
+        return bytes(message)
 
 
 def _parsed(parse: Callable[[bytes], Any], message: bytes) -> Any:

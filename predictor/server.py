@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import resource
 import signal
@@ -60,6 +61,10 @@ class Server(kserve.ModelServer):  # type: ignore[misc]  # kserve ships no types
                 check_port(settings.host, port, flag)
         self._register_and_check_atleast_one_model_is_ready(models)
         self._prepare()
+        # What is here now stays: the collector need not look at it, nor write to it, which would copy it after a fork.
+        gc.collect()
+        gc.freeze()
+        gc.enable()
         shared = settings.workers > 1
         self._sockets = [_listening(settings.host, self.http_port, shared=shared) for _ in range(settings.workers)]
         # Held, not listened on: nobody else can take the port that the processes share.
@@ -167,6 +172,7 @@ class Server(kserve.ModelServer):  # type: ignore[misc]  # kserve ships no types
             Service(self._model, self.dataplane.metadata),
             address=f"{settings.host}:{settings.grpc_port}",
             max_message=settings.max_message,
+            receive_timeout=settings.receive_timeout,
             grace=GRACE,
             shared=settings.workers > 1,
         )

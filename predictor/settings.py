@@ -107,7 +107,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         ("--max_headers", 32_768, "Bytes of a request's headers."),
         ("--max_images", 64, "Images of a request."),
         ("--max_pixels", 16_000_000, "Pixels that all image files of a request declare."),
-        ("--max_connections", 10_000, "Connections of a process; one more closes the one that was idle longest."),
+        (
+            "--max_connections",
+            10_000,
+            "Connections of a process; one more closes the one whose client lets wait longest.",
+        ),
     ):
         limits.add_argument(flag, type=_at_least(1), default=default, help=help_)
     limits.add_argument(

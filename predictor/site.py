@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 import httptools
@@ -24,7 +24,7 @@ class Wire:
     """What a connection may cost.
 
     max_body, max_headers: bytes. receive_timeout: seconds for the headers, and again for the body. keep_alive: seconds
-    between two requests. connections: how many there may be at once; one more closes the one that was idle longest.
+    between two requests. connections: how many there may be at once; one more closes the one that let wait for longest.
     max_held: bytes of bodies that all connections of a process may hold at once.
     """
 
@@ -58,6 +58,7 @@ class Site:
         self.held = 0
         self._routes = routes
         self._state = state
+        self._waiting: dict[Connection, None] = {}  # in the order in which waiting began
         self._defaults: list[tuple[bytes, bytes]] = []
         self._common = b""
 
@@ -84,24 +85,28 @@ class Site:
         parts.append(b"\r\nconnection: close\r\n\r\n" if close else b"\r\n\r\n")
         return b"".join(parts)
 
+    def wait_for(self, connection: "Connection") -> None:
+        """The connection's client has to do something from now on."""
+        self._waiting.pop(connection, None)
+        self._waiting[connection] = None
+
+    def forget(self, connection: "Connection") -> None:
+        """Nothing is waited for from its client."""
+        self._waiting.pop(connection, None)
+
     def sweep(self, now: float) -> None:
         """Cut what is overdue. Called about every second: a timer a request would cost more than the request's reading.
 
         now: loop time.
         """
-        for connection in [each for each in self._connections if each.due < now]:
+        for connection in [each for each in self._waiting if each.due < now]:
             connection.cut()
 
-    def make_room(self) -> None:
-        """Close the connection that has been idle for longest, when there are too many."""
-        if len(self._connections) > self.wire.connections:
-            idle = [each for each in self._connections if each.idle]
-            if idle:
-                min(idle, key=lambda each: each.due).transport.close()
-
-    @property
-    def _connections(self) -> "set[Connection]":
-        return cast("set[Connection]", self._state.connections)
+    def make_room(self, newcomer: "Connection") -> None:
+        """When there are too many connections, close the one whose client has let wait for longest."""
+        if len(self._state.connections) > self.wire.connections:
+            oldest = next((each for each in self._waiting if each is not newcomer), newcomer)
+            oldest.transport.abort()
 
     def _renew_common(self) -> None:
         self._defaults = self._state.default_headers

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from predictor.errors import BadRequest
+from predictor.imagefile import from_raw
 from predictor.jsontext import shown
 from predictor.pixels import image_size, pixels
 from predictor.query import OUTPUTS, Limits, Pixels, Predictions
@@ -23,10 +24,16 @@ DATATYPES = ("BYTES", *NUMBERS)
 MAX_RANK = 8
 
 
-def tensor_size(datatype: object, shape: object, limits: Limits) -> tuple[int, ...]:
+def named_datatype(found: object) -> str:
+    """One of DATATYPES, written in any case as KServe takes it; raises BadRequest."""
+    name = found.upper() if isinstance(found, str) else ""
+    if name not in DATATYPES:
+        raise BadRequest(f"inputs[0].datatype: found {shown(found)}, wanted {', '.join(DATATYPES)}")
+    return name
+
+
+def tensor_size(datatype: str, shape: object, limits: Limits) -> tuple[int, ...]:
     """The shape of an input: (n) or (n, 1) files for BYTES, else (n, height, width, 3); raises BadRequest."""
-    if not isinstance(datatype, str) or datatype not in DATATYPES:
-        raise BadRequest(f"inputs[0].datatype: found {shown(datatype)}, wanted {', '.join(DATATYPES)}")
     tails = ((), (1,)) if datatype == "BYTES" else (image_size(limits),)
     whole = isinstance(shape, list) and 1 <= len(shape) <= MAX_RANK and all(type(size) is int for size in shape)
     if not isinstance(shape, list) or not whole or tuple(shape[1:]) not in tails:
@@ -40,7 +47,7 @@ def tensor_size(datatype: object, shape: object, limits: Limits) -> tuple[int, .
 def raw_images(datatype: str, size: tuple[int, ...], content: bytes | memoryview) -> Sequence[bytes] | Pixels:
     """Files or pixels in the raw bytes of a tensor, which are not copied; raises BadRequest."""
     if datatype == "BYTES":
-        return split_bytes(content, size[0])
+        return [from_raw(item) for item in split_bytes(content, size[0])]
     dtype = NUMBERS[datatype]
     wanted = dtype.itemsize * prod(size)
     if len(content) != wanted:

@@ -6,7 +6,7 @@ from typing import Any
 from predictor.imagefile import is_file
 from predictor.instances import read_images
 from predictor.jsontext import array, dumps, fields, parse
-from predictor.query import Body, Limits, Predictions, Query
+from predictor.query import Body, Form, Limits, Predictions, Query
 from predictor.served import Served
 
 
@@ -38,10 +38,8 @@ def named(predictions: Predictions, classes: tuple[str, ...]) -> list[dict[str, 
     """Per image its class, confidence, and probabilities by class."""
     return [
         {"class": classes[winner], "confidence": confidence, "probabilities": dict(zip(classes, row, strict=True))}
-        for winner, confidence, row in zip(
-            predictions.winners, predictions.confidence, predictions.probabilities.tolist(), strict=True
-        )
+        for winner, confidence, row in zip(predictions.winners, predictions.confidence, predictions.rows, strict=True)
     ]
 
 
-FORM = V1()
+FORM: Form = V1()

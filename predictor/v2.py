@@ -9,12 +9,13 @@ from typing import Any
 
 from predictor.errors import BadRequest
 from predictor.imagefile import from_base64
-from predictor.jsontext import Array, Document, array, dumps, fields, kind, parse, scalars, shown
+from predictor.jsontext import Array, Document, Object, array, dumps, fields, kind, parse, scalars, shown
 from predictor.pixels import is_flat, nested, numbers, pixels
-from predictor.query import OUTPUTS, Body, Image, Limits, Pixels, Predictions, Query
+from predictor.query import OUTPUTS, Body, Form, Image, Limits, Pixels, Predictions, Query
 from predictor.served import Served
 from predictor.tensors import (
     MAX_RANK,
+    named_datatype,
     output_bytes,
     output_datatype,
     output_shape,
@@ -85,7 +86,7 @@ def _images(
     document: Document, members: Mapping[str, Any], behind: memoryview, limits: Limits
 ) -> Sequence[Image] | Pixels:
     tensor = _tensor(members.get("inputs"))
-    datatype = tensor.get("datatype")
+    datatype = named_datatype(tensor.get("datatype"))
     size = tensor_size(datatype, _listed(tensor.get("shape")), limits)
     parameters = scalars(tensor.get("parameters"), "inputs[0].parameters")
     declared = parameters.get("binary_data_size", 0)
@@ -95,14 +96,14 @@ def _images(
         found = "both data and" if "data" in tensor else "neither data nor"
         raise BadRequest(f"inputs[0]: found {found} binary_data_size, wanted one of them")
     if "data" not in tensor:
-        return raw_images(str(datatype), size, behind)
+        return raw_images(datatype, size, behind)
     data = array(tensor["data"], "inputs[0].data", "a list")
     if datatype == "BYTES":
         return _files(data, size[0])
     whole = datatype == "UINT8"
     # Flat numbers leave no other lists in the text than these.
     known = 3 + (type(members.get("outputs")) is Array)
-    if document.skeleton.count(b"[") == known or is_flat(data):
+    if document.skeleton().count(b"[") == known or is_flat(data):
         return pixels(numbers(data, "inputs[0].data", size), "inputs[0].data", size, whole=whole)
     return nested(data, "inputs[0].data", size, whole=whole)
 
@@ -127,8 +128,10 @@ def _files(data: Array, count: int) -> list[bytes]:
 
 
 def _listed(shape: object) -> object:
-    """A short list as Python has it; anything else as it is."""
-    return list(shape) if type(shape) is Array and len(shape) <= MAX_RANK else shape
+    """A short list as Python has it, what is inside of it named; anything else as it is."""
+    if type(shape) is not Array or len(shape) > MAX_RANK:
+        return shape
+    return [kind(item) if type(item) in (Array, Object) else item for item in shape]
 
 
 def _outputs(requested: object, parameters: Mapping[str, Any]) -> tuple[tuple[str, ...], frozenset[str]]:
@@ -161,4 +164,4 @@ def _id(value: object) -> str:
     return value or ""
 
 
-FORM = V2()
+FORM: Form = V2()

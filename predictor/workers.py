@@ -5,7 +5,6 @@ connections that a dead process had not accepted wait for its successor. The par
 """
 
 import ctypes
-import gc
 import logging
 import mmap
 import os
@@ -73,23 +72,29 @@ class Workers:
 
     def run(self) -> None:
         """Returns when all have ended after SIGTERM, SIGINT or SIGQUIT."""
-        gc.collect()
-        gc.freeze()  # the collector would write to, and so copy, every page it looks at
         signal.pthread_sigmask(signal.SIG_BLOCK, {*_SIGNALS, signal.SIGCHLD})
         while True:
-            self._start_due()
-            told = signal.sigtimedwait([*_SIGNALS, signal.SIGCHLD], self._beat)
+            before = time.monotonic()
+            told = signal.sigtimedwait([*_SIGNALS, signal.SIGCHLD], self._start_due(before))
             if told is not None and told.si_signo in _SIGNALS:
                 self._stop()
                 return
             self._reap()
+            if time.monotonic() - before > 2 * self._beat:  # all stood still, this process too: nobody hangs
+                for process in range(len(self._sockets)):
+                    self._heartbeats.beat(process)
             self._kill_hung()
 
-    def _start_due(self) -> None:
-        now = time.monotonic()
+    def _start_due(self, now: float) -> float:
+        """Start what is due; seconds until the next look."""
+        look = self._beat
         for process, due in enumerate(self._due):
-            if process not in self._pids.values() and due <= now:
-                self._start(process, now)
+            if process not in self._pids.values():
+                if due <= now:
+                    self._start(process, now)
+                else:
+                    look = min(look, due - now)
+        return look
 
     def _start(self, process: int, now: float) -> None:
         self._heartbeats.beat(process)

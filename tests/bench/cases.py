@@ -140,8 +140,8 @@ class Forward:
         stand.ceiling(self.model, processes=self.processes, decoding=self.decoding)
 
     def run(self, stand: Stand, *, round_: int, scale: float) -> Figures:
-        ceiling = stand.ceiling(self.model, processes=self.processes, decoding=self.decoding)
-        rate, image = ceiling.run(self.seconds * scale)
+        seconds = self.seconds * scale
+        rate, image = stand.forward(self.model, seconds, processes=self.processes, decoding=self.decoding)
         return {"rate": rate, "image": image}
 
 

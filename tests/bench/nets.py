@@ -83,9 +83,10 @@ def prepare(cache: Path) -> Nets:
         print("bench: making the nets (once, about two minutes)", file=sys.stderr)
         aside = cache / f"aside-{os.getpid()}"
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        with (cache / "nets.log").open("w") as log:
-            command = [sys.executable, "-m", "tests.bench.nets", str(aside)]
-            subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        command = [sys.executable, "-m", "tests.bench.nets", str(aside)]
+        made = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        if made.returncode:
+            raise SystemExit(f"bench: the nets could not be made:\n{made.stderr[-2000:]}")
         for outdated in cache.glob("nets-*"):
             shutil.rmtree(outdated)
         aside.rename(folder)

@@ -4,6 +4,7 @@ Cases of a group are measured next to each other in every round, in an order shu
 machine meets both sides of a ratio.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -41,8 +42,8 @@ class Group:
 
 
 def over(figure: str, above: str, below: str, other: str = "") -> Callable[[Round], float]:
-    """A figure of one case divided by that (or another) of a second case."""
-    return lambda found: found[above][figure] / found[below][other or figure]
+    """A figure of one case divided by that (or another) of a second case; not a number when that is nothing."""
+    return lambda found: found[above][figure] / (found[below][other or figure] or math.nan)
 
 
 def of(case: str, figure: str, times: float = 1.0) -> Callable[[Round], float]:

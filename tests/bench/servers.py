@@ -40,10 +40,10 @@ def ours(model: str = "custom", *flags: str, module: str = "predictor") -> Recip
 
 
 def granian(nets: Nets, http: int, grpc: int) -> Start:
-    options = ("--interface", "rsgi", "--http", "1", "--no-ws", "--no-log", "--loop", "uvloop")
-    threads = ("--runtime-mode", "st", "--runtime-threads", "1", "--workers", str(CORES))
-    command = _python("granian", *options, *threads, "--port", str(http), "tests.bench.peers.granian_rsgi:app")
-    return Start(command, {"GEOMETRY_NET": str(nets.version("custom"))})
+    options = ("--interface", "rsgi", "--http", "1", "--no-ws", "--no-log", "--loop", "uvloop", "--task-impl", "rust")
+    threads = ("--runtime-mode", "st", "--runtime-blocking-threads", "1", "--blocking-threads", "1")
+    where = ("--workers", str(CORES), "--port", str(http), "tests.bench.peers.granian_rsgi:app")
+    return Start(_python("granian", *options, *threads, *where), {"GEOMETRY_NET": str(nets.version("custom"))})
 
 
 def naive(*flags: str) -> Recipe:

@@ -6,16 +6,19 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from tests.bench.forms import FORMS, LIVE, ask, ask_grpc
 from tests.bench.load import DRAIN, Plan, Seen
 from tests.bench.nets import ROOT, Nets
 from tests.bench.processes import busy_seconds, cpu_seconds
 from tests.bench.servers import Ceiling, Running
+
+Found = TypeVar("Found")
 
 PROBES_A_SECOND = 40
 TOLERANCE = 1e-3
@@ -39,6 +42,14 @@ class Measured:
     cpu: float
     others: float
     probe: Seen | None
+
+
+@dataclass(frozen=True)
+class Account:
+    """cpu: seconds of the processes that were measured. others: share of the machine that neither they nor we had."""
+
+    cpu: float
+    others: float
 
 
 @dataclass
@@ -93,34 +104,46 @@ class Stand:
 
     def measure(self, server: Running, plan: Plan, *, probing: bool = False) -> Measured:
         """Carry a plan out; again, a few times, when somebody else had the machine meanwhile."""
+
+        def work() -> tuple[Seen, Seen | None]:
+            prober = Generator(_probes(server.http, plan)) if probing else None
+            return Generator(plan).seen(), prober.seen() if prober else None
+
+        (seen, probe), account = self.quietly(server.name, server.process.pid, work, lag=lambda found: found[0].lag)
+        return Measured(seen, account.cpu / max(1, seen.answers), account.others, probe)
+
+    def forward(self, model: str, seconds: float, *, processes: int, decoding: bool = False) -> tuple[float, float]:
+        """Images a second without a server, and seconds of one."""
+        ceiling = self.ceiling(model, processes=processes, decoding=decoding)
+        return self.quietly(f"{model} alone", os.getpid(), lambda: ceiling.run(seconds))[0]
+
+    def quietly(
+        self, name: str, tree: int, work: Callable[[], Found], *, lag: Callable[[Found], float] = lambda _: 0.0
+    ) -> tuple[Found, Account]:
+        """Do it, with an account of it; again while others took too much of the machine, but not for ever."""
         for repeat in range(REPEATS + 1):
-            measured, trouble = self._measure(server, plan, probing=probing)
-            if not trouble or repeat == REPEATS or self.repeats == REPEATS_OF_A_RUN:
+            found, account = self._accounted(tree, work)
+            quiet = account.others <= FOREIGN and lag(found) <= LAG
+            if quiet or repeat == REPEATS or self.repeats == REPEATS_OF_A_RUN:
                 break
             self.repeats += 1
-            print(f"bench: {server.name}: once more, {trouble}", file=sys.stderr)
-        return measured
+            words = f"others took {account.others:.0%} of the machine, the generator waited {lag(found):.0%}"
+            print(f"bench: {name}: once more, {words}", file=sys.stderr)
+        return found, account
 
-    def _measure(self, server: Running, plan: Plan, *, probing: bool) -> tuple[Measured, str]:
-        """What was measured, and why it should not count, if so."""
-        trees = [running.process.pid for running in {*self.running.values(), server}]
-        before = {tree: cpu_seconds(tree) for tree in trees}
-        busy, own, begun = busy_seconds(), sum(os.times()[:4]), time.perf_counter()
-        prober = Generator(_probes(server.http, plan)) if probing else None
-        seen = Generator(plan).seen()
-        probe = prober.seen() if prober else None
+    def _accounted(self, tree: int, work: Callable[[], Found]) -> tuple[Found, Account]:
+        trees = {running.process.pid: name for name, running in self.running.items()} | {tree: ""}
+        before = {process: cpu_seconds(process) for process in trees}
+        busy, ended, begun = busy_seconds(), sum(os.times()[2:4]), time.perf_counter()
+        found = work()
         elapsed = time.perf_counter() - begun
-        used = {tree: cpu_seconds(tree) - before[tree] for tree in trees}
-        others = busy_seconds() - busy - (sum(os.times()[:4]) - own) - sum(used.values())
-        share = others / (elapsed * (os.cpu_count() or 1))
-        mine = used.pop(server.process.pid)
-        for running in self.running.values():
-            if (idle := used.get(running.process.pid, 0.0) / elapsed) > IDLE:
-                print(f"bench: {running.name} took {idle:.1%} of a core while it was idle", file=sys.stderr)
-        measured = Measured(seen, mine / max(1, seen.answers), share, probe)
-        if share > FOREIGN:
-            return measured, f"others took {share:.0%} of the machine"
-        return measured, f"the generator waited {seen.lag:.0%} of its time" if seen.lag > LAG else ""
+        used = {process: cpu_seconds(process) - before[process] for process in trees}
+        ours = sum(used.values()) + sum(os.times()[2:4]) - ended
+        for process, name in trees.items():
+            if name and used[process] > IDLE * elapsed:
+                print(f"bench: {name} took {used[process] / elapsed:.1%} of a core while it was idle", file=sys.stderr)
+        others = (busy_seconds() - busy - ours) / (elapsed * (os.cpu_count() or 1))
+        return found, Account(used[tree], max(0.0, others))
 
 
 class Generator:

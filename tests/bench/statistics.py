@@ -7,7 +7,7 @@ at random, and few rounds give an honestly wide interval (seven: the whole range
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, comb
+from math import ceil, comb, isnan, nan
 from typing import Literal
 
 COVERAGE = 0.95
@@ -37,7 +37,9 @@ class Goal:
 
 
 def figure(rounds: Sequence[float]) -> Figure:
-    """Of at least one round."""
+    """Of at least one round; not a number when a round had none."""
+    if any(isnan(value) for value in rounds):
+        return Figure(nan, nan, nan, 0.0)
     ordered, count = sorted(rounds), len(rounds)
     outside = 0
     while outside + 1 < (count + 1) // 2 and coverage(count, outside + 1) >= COVERAGE:

@@ -43,7 +43,7 @@ def test_a_goal_is_met_by_the_part_of_the_figure_it_names(goal, met):
 
 
 def test_no_answers_meet_no_goal():
-    assert not Goal("≤", 50).met(figure([quantile([], 0.99)]))
+    assert not Goal("≤", 50).met(figure([1.0, quantile([], 0.99), 2.0]))
 
 
 def test_a_quantile_is_a_value_that_was_seen():

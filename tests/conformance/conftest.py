@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.fixtures.net import picture
 from tests.fixtures.versions import publish_tiny
@@ -13,6 +14,18 @@ from tests.predictor.conftest import RunningServer
 
 CASES: Counter[str] = Counter()
 TIMES = 35  # as many with --conformance
+
+
+def cases(number: int) -> settings:
+    """So many generated cases, the same ones every time."""
+    return settings(
+        max_examples=number,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
 
 
 @pytest.fixture(scope="session")

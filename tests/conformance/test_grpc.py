@@ -5,12 +5,12 @@ from typing import Any
 
 import grpc
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub as Stub
 
-from tests.conformance.conftest import CASES
+from tests.conformance.conftest import CASES, cases
 from tests.predictor.conftest import RunningServer
 
 Tensor = pb.ModelInferRequest.InferInputTensor
@@ -70,17 +70,6 @@ def requests(png: bytes) -> st.SearchStrategy[pb.ModelInferRequest]:
         inputs=st.lists(tensors, max_size=2),
         outputs=st.lists(outputs, max_size=2),
         raw_input_contents=st.lists(raws, max_size=2),
-    )
-
-
-def cases(number: int) -> settings:
-    return settings(
-        max_examples=number,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
     )
 
 

@@ -13,12 +13,12 @@ import pytest
 import requests
 import schemathesis.openapi
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS
 
-from tests.conformance.conftest import CASES
+from tests.conformance.conftest import CASES, cases
 from tests.predictor.conftest import RunningServer
 
 SCHEMA = schemathesis.openapi.from_dict(yaml.safe_load(Path(__file__).with_name("open_inference.yaml").read_text()))
@@ -30,18 +30,6 @@ NOT_ASKED = ("positive_data_acceptance",)
 BOTH = st.sampled_from(list(GenerationMode)).flatmap
 
 Ask = Callable[[Case], Any]
-
-
-def cases(number: int) -> settings:
-    """So many generated cases, the same ones every time."""
-    return settings(
-        max_examples=number,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
-    )
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from tests.fixtures.net import picture
 from tests.fixtures.versions import publish_tiny
-from tests.hostile.wire import Wire
+from tests.hostile.wire import Wire, request
 from tests.predictor.conftest import RunningServer
 
 V1, V2 = "/v1/models/shapes:predict", "/v2/models/shapes/infer"
@@ -39,7 +39,8 @@ def server(home: Path) -> Iterator[RunningServer]:
 
 @pytest.fixture(scope="session")
 def http(server: RunningServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=10) as client:
+    # No request may hang the server for a second; a client on a busy machine waits twice as long.
+    with httpx.Client(base_url=server.url, timeout=2) as client:
         yield client
 
 
@@ -117,7 +118,8 @@ def descriptors(server: RunningServer) -> int:
 
 def samples(server: RunningServer) -> dict[tuple[str, frozenset[str]], float]:
     """Value by name and label values, as scraped."""
-    text = httpx.get(f"{server.url}/metrics").text
+    with Wire(server.http) as wire:
+        text = wire.send(request("GET", "/metrics", length=False)).reply().body.decode()
     return {
         (sample.name, frozenset(sample.labels.values())): sample.value
         for family in families(text)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event
 
@@ -57,6 +58,28 @@ def test_a_signal_is_told_over_grpc_and_calls_go_on(leaving: RunningServer, png:
         assert not stub.ModelReady(pb.ModelReadyRequest(name="shapes")).ready
         assert stub.ServerLive(pb.ServerLiveRequest()).live
         assert len(stub.ModelInfer(call).outputs) == 3
+
+
+NEVER: dict[str, bytes] = {
+    "silent": b"",
+    "half a header": b"POST / HT",
+    "half a body": request("POST", V1, b"{", "Content-Length: 100", length=False),
+    "half a body of a cold route": request("POST", "/health", b"{", "Content-Length: 100", length=False),
+    "never reads": request("GET", "/metrics", length=False) * 2000,
+}
+
+
+def test_clients_that_never_finish_do_not_hold_up_the_end(home: Path) -> None:
+    server = RunningServer(home, "--receive_timeout", "0.5")
+    with ExitStack() as stack:
+        for content in NEVER.values():
+            wire = stack.enter_context(Wire(server.http))
+            wire.socket.settimeout(1)
+            with suppress(TimeoutError):
+                wire.send(content)
+        server.process.terminate()
+        assert server.process.wait(timeout=20) == 0
+    server.wait()
 
 
 def ask(server: RunningServer, png: bytes) -> int:

@@ -4,6 +4,7 @@ import base64
 import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from PIL import Image
 
 from tests.hostile.conftest import V1, samples
 from tests.hostile.oracle import refused
+from tests.hostile.wire import Wire, request
 from tests.predictor.conftest import RunningServer
 
 CLIENTS = 16
@@ -85,3 +87,15 @@ def test_nobody_waits_for_an_answer_that_would_come_too_late(busy: RunningServer
         late = stub.ModelInfer.future(heavy(large), timeout=0.01)
         assert late.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
         assert first.code() == grpc.StatusCode.OK
+
+
+def test_bodies_that_never_end_hold_no_more_memory_than_is_allowed(home: Path, png: bytes) -> None:
+    server = RunningServer(home, "--max_held", "3000000", "--receive_timeout", "1")
+    half = request("POST", V1, bytes(900_000), "Content-Length: 1000000", length=False)
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server.http)).send(half) for _ in range(10)]
+        answers = [wire.reply() for wire in wires]
+    assert {answer.status for answer in answers if refused(answer)} == {408, 503}
+    answer = httpx.post(server.url + V1, content=png, headers={"content-type": "image/png"}, timeout=10)
+    assert answer.status_code == 200
+    assert server.stop() == 0

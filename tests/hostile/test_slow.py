@@ -104,6 +104,18 @@ def test_idle_connections_starve_nobody(server: RunningServer, png: bytes) -> No
         assert {wire.send(LIVE).reply().status for wire in wires} == {200}
 
 
+@pytest.mark.parametrize("content", [LIVE, b"POST / HT"], ids=["idle", "half a header"])
+def test_one_connection_too_many_takes_the_place_of_the_longest_waiting(home: Path, content: bytes) -> None:
+    server = RunningServer(home, "--max_connections", "20")
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server.http)).send(content) for _ in range(60)]
+        with Wire(server.http) as newest:
+            assert newest.send(LIVE).reply().status == 200
+        wires[0].reply()
+        assert wires[0].closed()
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/v2/health/live"])
 def test_a_client_that_never_reads_is_not_read_from_either(server: RunningServer, path: str) -> None:
     with Wire(server.http) as wire:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from predictor import plain, v1, v2
@@ -39,6 +39,7 @@ def images(highest: int = 255) -> st.SearchStrategy[list[list[list[list[int]]]]]
 
 
 @given(images(), st.sampled_from(["", "key", "signature_name"]), st.integers(0, 4))
+@settings(deadline=None)
 def test_nested_numbers_arrive_as_they_were_sent(pixels: list[object], beside: str, indent: int) -> None:
     document = {**({beside: "[1,2]"} if beside else {}), "instances": pixels}
     query = v1.FORM.read(json.dumps(document, indent=indent or None).encode(), {}, LIMITS)
@@ -46,6 +47,7 @@ def test_nested_numbers_arrive_as_they_were_sent(pixels: list[object], beside: s
 
 
 @given(images())
+@settings(deadline=None)
 def test_a_tensor_is_the_same_flat_and_nested(pixels: list[object]) -> None:
     shape = list(np.array(pixels).shape)
     flat = read(v2.FORM, tensor("FP32", shape, np.array(pixels).ravel().tolist()))

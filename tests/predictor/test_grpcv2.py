@@ -138,7 +138,7 @@ REFUSED = [
     (changed(content=np.full(36, np.nan, "<f4").tobytes()), "found values from nan to nan, wanted 0 to 255"),
     (
         changed("BYTES", content=b"\xff\xff\xff\xff"),
-        "raw BYTES tensor: found 4 bytes, wanted 4294967299 or more for item 0",
+        "found 4 bytes, wanted 4294967299 or more for item 0",
     ),
     (tensors(Tensor(datatype="FP32", shape=SHAPE)), "found no contents, wanted 36 fp32_contents"),
     (

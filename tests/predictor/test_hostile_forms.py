@@ -29,23 +29,9 @@ JSON = st.recursive(
 )
 NAMES = st.sampled_from(
     [
-        "inputs",
-        "outputs",
-        "id",
-        "parameters",
-        "name",
-        "datatype",
-        "shape",
-        "data",
-        "instances",
-        "images",
-        "image",
-        "image_bytes",
-        "b64",
-        "binary_data",
-        "binary_data_size",
-        "binary_data_output",
-        "\x00name",
+        *("inputs", "outputs", "id", "parameters", "name", "datatype", "shape", "data"),
+        *("instances", "images", "image", "image_bytes", "b64"),
+        *("binary_data", "binary_data_size", "binary_data_output", "\0name"),
     ]
 )
 FITTING = st.sampled_from(
@@ -123,26 +109,26 @@ def assert_every_form_is_safe(body: bytes, headers: Mapping[bytes, bytes]) -> No
 
 
 @given(st.binary(max_size=80), HEADERS)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_bytes(body: bytes, headers: dict[bytes, bytes]) -> None:
     assert_every_form_is_safe(body, headers)
 
 
 @given(ANSWERS | st.dictionaries(NAMES, ANSWERS, max_size=5), HEADERS)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_json(document: object, headers: dict[bytes, bytes]) -> None:
     assert_every_form_is_safe(json.dumps(document).encode("utf-8", "surrogatepass"), headers)
 
 
 @given(st.dictionaries(st.sampled_from(list(TENSOR)), ANSWERS), st.dictionaries(NAMES, ANSWERS, max_size=2))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_tensor(fields: dict[str, object], beside: dict[str, object]) -> None:
     body = json.dumps({**beside, "inputs": [{**TENSOR, **fields}]}).encode()
     assert_every_form_is_safe(body, {})
 
 
 @given(st.sampled_from(VALID), st.data())
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_any_damage_to_a_good_request(content: bytes, data: st.DataObject) -> None:
     body = bytearray(content)
     for _ in range(data.draw(st.integers(1, 3))):
@@ -168,7 +154,7 @@ MESSAGES = [
 
 
 @given(st.sampled_from(MESSAGES), st.data())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_damage_to_a_good_message(content: bytes, data: st.DataObject) -> None:
     body = bytearray(content)
     for place in data.draw(st.lists(st.integers(0, len(body) - 1), min_size=1, max_size=3)):
@@ -199,7 +185,7 @@ contents = st.fixed_dictionaries(
     st.lists(st.binary(max_size=20) | st.just(bytes(18)) | st.just(np.ones(18, "<f4").tobytes()), max_size=2),
     st.lists(st.sampled_from(["class", "confidence", "x", ""]), max_size=5),
 )
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_message(
     datatype: str, shape: list[int], typed: dict[str, Any], raw: list[bytes], outputs: list[str]
 ) -> None:

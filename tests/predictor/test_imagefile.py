@@ -1,14 +1,18 @@
 """What files declare is known, and refused, before one of them is decoded."""
 
+import re
 import struct
 import zlib
 from io import BytesIO
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from predictor.errors import InvalidImage, TooLarge
+from predictor.image import decode
 from predictor.imagefile import check_pixels
 from predictor.query import Limits
 from registry.domain.card import InputSpec
@@ -77,8 +81,6 @@ def test_a_gif_is_as_large_as_its_first_frame() -> None:
 
 
 def test_a_size_hidden_in_a_second_header_is_not_believed() -> None:
-    from predictor.image import decode
-
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -89,6 +91,20 @@ def test_a_size_hidden_in_a_second_header_is_not_believed() -> None:
     assert check_pixels([content], limits(64)) == 64
     with pytest.raises(InvalidImage, match="found a damaged or cut-off PNG"):
         decode(content, width=8, height=8)
+
+
+@given(st.sampled_from(["PNG", "JPEG", "WEBP", "BMP", "GIF"]), st.data())
+@settings(deadline=None)
+def test_damaged_headers_are_read_or_refused(name: str, data: st.DataObject) -> None:
+    content = bytearray(encoded(name))
+    for place in data.draw(st.lists(st.integers(0, min(60, len(content) - 1)), min_size=1, max_size=4)):
+        content[place] = data.draw(st.integers(0, 255))
+    cut = bytes(content[: data.draw(st.integers(1, len(content)))])
+    try:
+        words = f"{check_pixels([cut], limits(10**6))} pixels"
+    except (InvalidImage, TooLarge) as refused:
+        words = str(refused)
+    assert re.fullmatch("[1-9][0-9]* pixels|image(s| 0): found .*, wanted .*", words)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from predictor.errors import BadRequest
@@ -65,6 +65,7 @@ def depth(value: object) -> int:
 
 
 @given(st.dictionaries(st.text(max_size=4), JSON, max_size=4), st.integers(1, 8))
+@settings(deadline=None)
 def test_nesting_is_counted_in_lists_and_objects(document: dict[str, object], limit: int) -> None:
     parsed = parse(json.dumps(document).encode())
     if depth(document) <= limit:

@@ -12,8 +12,8 @@ from predictor.query import Predictions
 from tests.predictor.forks import fork, forked
 
 NOW = 1_772_357_400.125
-ONE = Predictions([1], [0.75], np.empty(0, np.float32))
-THREE = Predictions([0, 1, 0], [0.25, 0.5, 0.75], np.empty(0, np.float32))
+ONE = Predictions([1], [0.75], [], np.empty(0, np.float32))
+THREE = Predictions([0, 1, 0], [0.25, 0.5, 0.75], [], np.empty(0, np.float32))
 
 
 def outcomes(*, rings: int = 2, capacity: int = 8) -> Outcomes:

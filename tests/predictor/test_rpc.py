@@ -47,7 +47,7 @@ def test_every_form_gets_the_nets_answer(
     assert answer.raw_output_contents[0][4:].decode() == served.classes[expected.argmax()]
     np.testing.assert_allclose(np.frombuffer(answer.raw_output_contents[2], "<f4"), expected, rtol=1e-5)
     assert answer.parameters["digest"].string_param == served.digest
-    metadata = dict(call.initial_metadata())
+    metadata = dict(call.trailing_metadata())
     assert (metadata["x-request-id"], metadata["x-model-digest"]) == ("g-1", served.digest)
 
 

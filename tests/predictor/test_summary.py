@@ -32,7 +32,7 @@ def test_a_pod_that_answered_nothing_has_neither_latency_nor_confidence() -> Non
 
 def test_a_summary_says_what_was_counted() -> None:
     tally = Tally([0.0] * Tally.size(2))
-    tally.answered(Predictions([1, 1], [0.5, 1.0], None), seconds=0.02, low=0.6)
+    tally.answered(Predictions([1, 1], [0.5, 1.0], [], None), seconds=0.02, low=0.6)
     tally.refused("bad_image")
     found = summarise(tally, ("circle", "star"))
     assert (found["requests"], found["images"], found["low_confidence"]) == (1, 2, 1)

@@ -18,7 +18,7 @@ events = st.lists(st.tuples(st.integers(0, SLOTS - 1), st.one_of(st.sampled_from
 
 
 def predictions(answer: list[tuple[int, float]]) -> Predictions:
-    return Predictions([one for one, _ in answer], [one for _, one in answer], np.empty(0, np.float32))
+    return Predictions([one for one, _ in answer], [one for _, one in answer], [], np.empty(0, np.float32))
 
 
 @given(events)

@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import json
 
 import httpx
 import numpy as np
@@ -77,3 +78,20 @@ def test_models_cannot_be_changed_over_the_network(client: httpx.Client, verb: s
     assert client.post(f"/v2/repository/models/shapes/{verb}").status_code == 404
     assert client.get("/v2/models/shapes/ready").status_code == 200
     assert "model_repository_extension" not in client.get("/v2").text
+
+
+def test_datatypes_are_taken_in_any_case(client: httpx.Client, png: bytes, expected: Probabilities) -> None:
+    answer = client.post(PATH, json=tensor("bytes", [1], [base64.b64encode(png).decode()])).json()
+    np.testing.assert_allclose(answer["outputs"][2]["data"], expected, rtol=1e-5)
+
+
+def test_a_raw_item_may_be_base64_as_kserves_clients_send_text(
+    client: httpx.Client, png: bytes, expected: Probabilities
+) -> None:
+    item = base64.b64encode(png)
+    raw = len(item).to_bytes(4, "little") + item
+    image = {"name": "image", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(raw)}}
+    head = json.dumps({"inputs": [image]}).encode()
+    headers = {"inference-header-content-length": str(len(head)), "content-type": "application/octet-stream"}
+    answer = client.post(PATH, content=head + raw, headers=headers).json()
+    np.testing.assert_allclose(answer["outputs"][2]["data"], expected, rtol=1e-5)

@@ -35,7 +35,7 @@ def changed(**fields: object) -> dict[str, object]:
         (changed(shape=[]), r"shape: found \[\], wanted \[n\] or \[n, 1\] for BYTES"),
         (changed(shape=[1, 2]), r"shape: found \[1, 2\], wanted \[n\] or \[n, 1\] for BYTES"),
         (changed(shape=[1] * 10_000), r"shape: found a list, wanted"),
-        (changed(shape=[[1]]), r"shape: found a list, wanted"),
+        (changed(shape=[[1]]), r"shape: found \['a list'\], wanted"),
         (changed(shape=[True]), r"shape: found \[True\], wanted"),
         (changed(shape=[1.0]), r"shape: found \[1.0\], wanted"),
         (changed(shape=[0]), r"shape: found 0 images, wanted 1 to 4 a request"),

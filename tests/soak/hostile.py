@@ -35,11 +35,12 @@ def requests(seed: int) -> Iterator[tuple[bytes, bool]]:
             yield request("POST", V1, file, "Content-Type: image/png"), True
 
 
-def run(server: RunningServer, number: int) -> int:
+def run(server: RunningServer, number: int, *, seed: int) -> int:
     """Send so many; the number of those that were answered with 200, because a damaged image may be one still."""
     share = -(-number // CLIENTS)
+    seeds = range(seed * CLIENTS, (seed + 1) * CLIENTS)
     with ThreadPoolExecutor(CLIENTS) as clients:
-        return sum(clients.map(lambda seed: _send(server, islice(requests(seed), share)), range(CLIENTS)))
+        return sum(clients.map(lambda seed: _send(server, islice(requests(seed), share)), seeds))
 
 
 def _send(server: RunningServer, contents: Iterator[tuple[bytes, bool]]) -> int:

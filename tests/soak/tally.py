@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Mapping
 from threading import Lock
 
-LEFT, LOST, CUT = "left", "lost", "cut"
+LEFT, LOST, HUNG = "left", "lost", "hung"
 
 
 class Tally:
-    """Outcomes by kind. `LEFT`: the client went, whatever the server did; `LOST`: wanted an answer, got none."""
+    """Outcomes by kind. `LEFT`: the client went; `LOST`: the server hung up unasked; `HUNG`: it never answered."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -46,5 +46,5 @@ class Tally:
     def answered(self) -> tuple[int, int]:
         """Good answers to predictions that were seen, and the most that the server may have given."""
         with self._lock:
-            lost = sum(count for (_, outcome), count in self._counts.items() if outcome == LOST)
+            lost = sum(count for (_, outcome), count in self._counts.items() if outcome in (LOST, HUNG))
             return self._answered, self._answered + self._maybe + lost

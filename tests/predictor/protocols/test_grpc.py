@@ -40,7 +40,7 @@ def typed(datatype: str, pictures: list[bytes], pixels: Pixels) -> pb.ModelInfer
 
 def ask(stub: Stub, request: pb.ModelInferRequest, *metadata: tuple[str, str]) -> Answer:
     answer, call = stub.ModelInfer.with_call(request, metadata=metadata, timeout=20)
-    return answers.grpc(answer, dict(call.initial_metadata()))
+    return answers.grpc(answer, dict(call.trailing_metadata()))
 
 
 @DATATYPES
