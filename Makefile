@@ -85,7 +85,7 @@ soak: $(READY) ## Good, bad, slow and leaving clients for ten minutes, one proce
 chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffic; about half an hour
 	$(BIN)/pytest --chaos -m chaos -q -s tests/chaos
 
-prove: $(READY) ## Kill, disturb and race the controller at every point of every path; some minutes
+prove: $(READY) ## Kill, disturb and race the controller at every point of every path; half an hour
 	$(BIN)/pytest --prove -m prove -q -s tests/proofs
 
 readme: $(READY) ## Run every command of the README in a clean clone with an empty home; about ten minutes

@@ -5,7 +5,7 @@ import pytest
 ASKED_FOR = {
     "chaos": "kill processes at seeded moments of rollouts, for half an hour (`make chaos`)",
     "conformance": "ask thousands of generated questions instead of hundreds, for some minutes (`make conformance`)",
-    "prove": "kill, disturb and race the controller at every point found, for some minutes (`make prove`)",
+    "prove": "kill, disturb and race the controller at every point found, for half an hour (`make prove`)",
     "readme": "run every command of the README in a clean clone, for ten minutes (`make readme`)",
 }
 
