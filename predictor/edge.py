@@ -50,8 +50,8 @@ class Edge:
         self._pages = Pages(served)
         self._made: Mapping[str, Callable[[str, Headers], Page]] = {
             "/health": self._health,
-            "/v2/health/ready": self._readiness,
-            "/v2/health/live": lambda _, __: Page.json({"live": True}),
+            "/v2/health/ready": lambda _, __: self.readiness(),
+            "/v2/health/live": lambda _, __: self.liveness(),
             "/metrics": self._metrics_text,
             "/metrics/summary": lambda _, __: Page.json(model.metrics.summary()),
             "/outcomes": self._outcomes,
@@ -123,7 +123,12 @@ class Edge:
             status=200 if ready else 503,
         )
 
-    def _readiness(self, _: str, __: Headers) -> Page:
+    def liveness(self) -> Page:
+        """Of the process: it answers."""
+        return Page.json({"live": True})
+
+    def readiness(self) -> Page:
+        """Of the model: not any more when the server is stopping."""
         return Page.json({"ready": self._model.ready}, status=200 if self._model.ready else 503)
 
     def _metrics_text(self, _: str, headers: Headers) -> Page:

@@ -22,7 +22,7 @@ from predictor.imagefile import check_pixels
 from predictor.metrics import Metrics, Traffic
 from predictor.query import Limits, Pixels, Predictions, Query
 
-TURN = 0.008
+TURN = 0.010
 """Seconds of work, as predicted, after which the event loop looks at its sockets: a new connection waits for two."""
 LONG = 0.004
 """Predicted seconds from which a request goes to the thread: below, the hand-off shows in its latency."""

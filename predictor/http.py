@@ -14,7 +14,16 @@ import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from predictor.errors import BadRequest, Full, HeadersTooLarge, PredictorError, Timeout, TooLarge, UnsupportedEncoding
+from predictor.errors import (
+    BadRequest,
+    Full,
+    HeadersTooLarge,
+    Overloaded,
+    PredictorError,
+    Timeout,
+    TooLarge,
+    UnsupportedEncoding,
+)
 from predictor.jsontext import shown
 from predictor.metrics import Traffic
 from predictor.query import Body, Form, Limits, Predictions, Query
@@ -92,6 +101,7 @@ class Connection(HttpToolsProtocol):
         self._hosts = 0
         self._in_headers = True
         self._missing: str | None = None
+        self._probed = False
         self._exchange: Exchange | None = None
         self._deaf = False
 
@@ -148,6 +158,7 @@ class Connection(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self._hosts = 0
+        self._head_bytes = self._head_bytes or 1  # begun behind another request, in bytes that are counted already
         self.expect_100_continue = False
 
     def on_url(self, url: bytes) -> None:
@@ -175,7 +186,10 @@ class Connection(HttpToolsProtocol):
             self._turn_away(BadRequest(f"headers: found {self._hosts} Host headers, wanted one"))  # RFC 9112, 3.2
             return
         form = self.site.form(self.url)
-        if form is None or self.parser.get_method() != b"POST":
+        method = self.parser.get_method()
+        if method == b"GET" and self.url in self.site.probes:
+            self._probed = True
+        elif form is None or method != b"POST":
             self._to_application()
         else:
             self._begin(Exchange(self, form, headers := dict(self.headers)), headers)
@@ -185,7 +199,8 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             return
         if exchange is None:
-            super().on_body(body)
+            if not self._probed:
+                super().on_body(body)
             return
         exchange.add(body)
         self.site.held += len(body)
@@ -200,7 +215,9 @@ class Connection(HttpToolsProtocol):
         self._in_headers = True
         self.site.forget(self)
         exchange = self._exchange
-        if exchange is None:
+        if self._probed:
+            self._answer_probe()
+        elif exchange is None:
             super().on_message_complete()
             if not self._in_application:
                 self._expect_by(self.site.wire.keep_alive)
@@ -219,6 +236,9 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         else:
             self._expect_by(self.site.wire.keep_alive)
+            if status == Overloaded.status:
+                self.flow.pause_reading()
+                self.site.rest(self)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -252,6 +272,18 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         else:
             self._turn_away(Timeout(f"request: found no end of it in {self.site.wire.receive_timeout:g} s"))
+
+    def _answer_probe(self) -> None:
+        self._probed = False
+        page = self.site.probes[self.url]()
+        close = not self.parser.should_keep_alive() or self.site.stopping
+        request_id = self.site.ids.of(dict(self.headers).get(b"x-request-id"))
+        body = Body(page.content, page.content_type.encode())
+        self.transport.write(self.site.head(page.status, request_id, body, close=close) + body.content)
+        if close:
+            self.transport.close()
+        else:
+            self._expect_by(self.site.wire.keep_alive)
 
     def _begin(self, exchange: Exchange, headers: dict[bytes, bytes]) -> None:
         self._exchange = exchange

@@ -18,6 +18,7 @@ import uvloop
 from kserve.protocol.rest.server import RESTServer
 
 from predictor import plain, v1, v2
+from predictor.acceptor import Acceptor
 from predictor.edge import Edge
 from predictor.errors import PortTaken
 from predictor.http import Connection
@@ -95,7 +96,7 @@ class Server(kserve.ModelServer):  # type: ignore[misc]  # kserve ships no types
         )
         self._rest_server.create_application()
         config: Any = self._rest_server.config
-        config.app = Edge(self._model, kserve.model_server.app)
+        self._edge = config.app = Edge(self._model, kserve.model_server.app)
         config.http = Connection
         config.ws, config.lifespan, config.server_header = "none", "off", False
 
@@ -116,18 +117,32 @@ class Server(kserve.ModelServer):  # type: ignore[misc]  # kserve ships no types
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, told.set)
         pulse = asyncio.create_task(self._pulse(process, site))
-        serving = asyncio.create_task(server.serve(sockets=[self._sockets[process]]))
+        serving = asyncio.create_task(server.serve(sockets=[]))
+        acceptor = await self._accept(server, self._sockets[process])
         if grpc_server is not None:
             await grpc_server.start()
         log.info("predictor.ready process=%d", process)
         await asyncio.wait([serving, leaving := asyncio.create_task(told.wait())], return_when=asyncio.FIRST_COMPLETED)
         await self._drain(site)
+        acceptor.close()
         server.should_exit = True
         if grpc_server is not None:
             await grpc_server.stop()
         await serving
         leaving.cancel()
         pulse.cancel()
+
+    async def _accept(self, server: Any, listening: socket.socket) -> Acceptor:
+        """Take connections for uvicorn, once it is up."""
+        while not server.started:
+            await asyncio.sleep(0)
+        config, state = server.config, server.server_state
+        app_state = server.lifespan.state
+        return Acceptor(
+            listening,
+            lambda: Connection(config=config, server_state=state, app_state=app_state),
+            tls=config.ssl,
+        )
 
     async def _drain(self, site: Site) -> None:
         """Not ready from now on, but serving whoever has not heard of it yet."""
@@ -153,6 +168,7 @@ class Server(kserve.ModelServer):  # type: ignore[misc]  # kserve ships no types
             metrics=self._model.metrics,
             served=self._model.served,
             routes=routes(self._model.served),
+            probes={b"/v2/health/live": self._edge.liveness, b"/v2/health/ready": self._edge.readiness},
             wire=Wire(
                 max_body=settings.max_body,
                 max_headers=settings.max_headers,

@@ -1,6 +1,7 @@
 """What all connections of a process share: routes of predictions, engine, limits, and the clock that cuts them off."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -11,9 +12,15 @@ from uvicorn.server import ServerState
 
 from predictor.engine import Engine
 from predictor.metrics import Metrics
+from predictor.pages import Page
 from predictor.query import Body, Form
 from predictor.request_id import RequestIds
 from predictor.served import Served
+
+REST = 0.03
+"""Seconds for which a client that was refused for overload is not read: a refusal shall come within 50 ms."""
+WOKEN = 200
+"""How many of them are read again at once: so many refusals take a few milliseconds."""
 
 if TYPE_CHECKING:
     from predictor.http import Connection
@@ -37,7 +44,11 @@ class Wire:
 
 
 class Site:
-    """Made after the fork, once a process. state: uvicorn's, with its connections and the headers of every answer."""
+    """Made after the fork, once a process.
+
+    probes: health checks by request target, answered on the connection: as an ASGI request each would wait for several
+    turns of the engine. state: uvicorn's, with its connections and the headers of every answer.
+    """
 
     def __init__(
         self,
@@ -46,6 +57,7 @@ class Site:
         metrics: Metrics,
         served: Served,
         routes: Mapping[bytes, Form],
+        probes: Mapping[bytes, Callable[[], Page]],
         wire: Wire,
         state: ServerState,
     ) -> None:
@@ -56,8 +68,10 @@ class Site:
         self.ids = RequestIds()
         self.stopping = False
         self.held = 0
+        self.probes = probes
         self._routes = routes
         self._state = state
+        self._resting: list[Connection] = []
         self._waiting: dict[Connection, None] = {}  # in the order in which waiting began
         self._defaults: list[tuple[bytes, bytes]] = []
         self._common = b""
@@ -93,6 +107,22 @@ class Site:
     def forget(self, connection: "Connection") -> None:
         """Nothing is waited for from its client."""
         self._waiting.pop(connection, None)
+
+    def rest(self, connection: "Connection") -> None:
+        """Read nothing from a client that was sent away, for a moment.
+
+        Clients that ask again at once would keep the event loop reading and refusing, and from everything else.
+        """
+        self._resting.append(connection)
+        if len(self._resting) == 1:
+            asyncio.get_running_loop().call_later(REST, self._wake)
+
+    def _wake(self) -> None:
+        rested, self._resting = self._resting[:WOKEN], self._resting[WOKEN:]
+        for connection in rested:
+            connection.flow.resume_reading()
+        if self._resting:
+            asyncio.get_running_loop().call_later(REST, self._wake)
 
     def sweep(self, now: float) -> None:
         """Cut what is overdue. Called about every second: a timer a request would cost more than the request's reading.

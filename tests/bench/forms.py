@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import orjson
-from tritonclient.grpc import InferenceServerClient, InferInput, service_pb2
-from tritonclient.utils import InferenceServerException
 
 from predictor.image import Pixels, decode
 from tests.bench.http2 import call
@@ -92,6 +90,10 @@ def ask(port: int, request: bytes, *, timeout: float = 30) -> dict:
 
 def ask_grpc(port: int, nets: Nets) -> dict:
     """Ask about the first picture through a real client; the answer as v2 JSON has it. Raises ValueError."""
+    # Its messages and KServe's, which have the same names, cannot both be in one process: tests have KServe's.
+    from tritonclient.grpc import InferenceServerClient, InferInput
+    from tritonclient.utils import InferenceServerException
+
     pixels = _pixels(nets)[0].astype(np.float32)[np.newaxis]
     tensor = InferInput("image", list(pixels.shape), "FP32")
     tensor.set_data_from_numpy(pixels)
@@ -125,6 +127,9 @@ def _binary(pixels: Pixels) -> bytes:
 
 
 def _message(pixels: Pixels) -> bytes:
+    # Its messages and KServe's, which have the same names, cannot both be in one process: tests have KServe's.
+    from tritonclient.grpc import service_pb2
+
     tensor = service_pb2.ModelInferRequest.InferInputTensor(**_tensor(pixels))
     raw = pixels.astype("<f4").tobytes()
     request = service_pb2.ModelInferRequest(model_name=MODEL, inputs=[tensor], raw_input_contents=[raw])

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -31,16 +32,27 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(home: Path) -> Iterator[RunningServer]:
-    running = RunningServer(home)
-    running.series = set(samples(running))
-    yield running
-    running.stop()
+    with serving(home) as running:
+        running.series = set(samples(running))
+        yield running
+
+
+@contextmanager
+def serving(home: Path, *flags: str, workers: int = 1) -> Iterator[RunningServer]:
+    """A server of its own, that ends with 0 whatever has happened to it and to the test."""
+    running = RunningServer(home, *flags, workers=workers)
+    try:
+        yield running
+    finally:
+        running.process.terminate()
+        code = running.wait()
+    assert code == 0
 
 
 @pytest.fixture(scope="session")
 def http(server: RunningServer) -> Iterator[httpx.Client]:
-    # No request may hang the server for a second; a client on a busy machine waits twice as long.
-    with httpx.Client(base_url=server.url, timeout=2) as client:
+    # No request may hang the server for a second; a client on a busy machine waits some more.
+    with httpx.Client(base_url=server.url, timeout=5) as client:
         yield client
 
 

@@ -11,7 +11,7 @@ import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub as Stub
 
-from tests.hostile.conftest import V1
+from tests.hostile.conftest import V1, serving
 from tests.hostile.wire import Wire, request
 from tests.predictor.conftest import RunningServer
 
@@ -21,16 +21,17 @@ CLIENTS = 4
 
 @pytest.fixture
 def leaving(home: Path) -> Iterator[RunningServer]:
-    running = RunningServer(home, "--drain", str(DRAIN), workers=2)
-    yield running
-    assert running.wait() == 0
+    with serving(home, "--drain", str(DRAIN), workers=2) as running:
+        yield running
 
 
 def test_a_signal_loses_no_request(leaving: RunningServer, png: bytes) -> None:
-    stop = Event()
-    with ThreadPoolExecutor(CLIENTS) as clients, Wire(leaving.http) as half, Wire(leaving.http) as kept:
+    content = request("POST", V1, png, "Content-Type: image/png")
+    with ThreadPoolExecutor(CLIENTS) as clients, ExitStack() as stack:
+        stop = Event()
+        stack.callback(stop.set)  # whatever happens: else nobody could wait for the clients
+        half, kept = (stack.enter_context(Wire(leaving.http)) for _ in range(2))
         asked = [clients.submit(ask_until, stop, leaving, png) for _ in range(CLIENTS)]
-        content = request("POST", V1, png, "Content-Type: image/png")
         half.send(content[:-50])
         assert kept.send(content).reply().status == 200
         leaving.process.terminate()
@@ -70,8 +71,7 @@ NEVER: dict[str, bytes] = {
 
 
 def test_clients_that_never_finish_do_not_hold_up_the_end(home: Path) -> None:
-    server = RunningServer(home, "--receive_timeout", "0.5")
-    with ExitStack() as stack:
+    with serving(home, "--receive_timeout", "0.5") as server, ExitStack() as stack:
         for content in NEVER.values():
             wire = stack.enter_context(Wire(server.http))
             wire.socket.settimeout(1)
@@ -79,7 +79,6 @@ def test_clients_that_never_finish_do_not_hold_up_the_end(home: Path) -> None:
                 wire.send(content)
         server.process.terminate()
         assert server.process.wait(timeout=20) == 0
-    server.wait()
 
 
 def ask(server: RunningServer, png: bytes) -> int:

@@ -16,6 +16,7 @@ CONTENTS: dict[str, bytes] = {
     "calls that are reset at once": b"".join(
         call(stream) + frame(http2.RST_STREAM, 0, stream, bytes(4)) for stream in STREAMS
     ),
+    "calls of nothing": b"".join(call(stream) + frame(http2.DATA, http2.END_STREAM, stream, b"") for stream in STREAMS),
     "a message that lies about its length": call(1) + frame(http2.DATA, http2.END_STREAM, 1, b"\0\xff\xff\xff\xff"),
     "a message that says it is packed": call(1) + frame(http2.DATA, http2.END_STREAM, 1, b"\x01\0\0\0\x01x"),
     "methods that do not exist": b"".join(call(stream, "/x/y") for stream in STREAMS),

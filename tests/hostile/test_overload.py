@@ -15,7 +15,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub as Stub
 from PIL import Image
 
-from tests.hostile.conftest import V1, samples
+from tests.hostile.conftest import V1, samples, serving
 from tests.hostile.oracle import refused
 from tests.hostile.wire import Wire, request
 from tests.predictor.conftest import RunningServer
@@ -28,9 +28,8 @@ FILES = 16  # of a megapixel each: as much as a request may bring, a quarter of 
 @pytest.fixture(scope="module")
 def busy(home: Path) -> Iterator[RunningServer]:
     """Takes no more than a twentieth of a second of work into its queue."""
-    running = RunningServer(home, "--max_wait", "0.05")
-    yield running
-    assert running.stop() == 0
+    with serving(home, "--max_wait", "0.05") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +89,10 @@ def test_nobody_waits_for_an_answer_that_would_come_too_late(busy: RunningServer
 
 
 def test_bodies_that_never_end_hold_no_more_memory_than_is_allowed(home: Path, png: bytes) -> None:
-    server = RunningServer(home, "--max_held", "3000000", "--receive_timeout", "1")
     half = request("POST", V1, bytes(900_000), "Content-Length: 1000000", length=False)
-    with ExitStack() as stack:
+    with serving(home, "--max_held", "3000000", "--receive_timeout", "1") as server, ExitStack() as stack:
         wires = [stack.enter_context(Wire(server.http)).send(half) for _ in range(10)]
         answers = [wire.reply() for wire in wires]
-    assert {answer.status for answer in answers if refused(answer)} == {408, 503}
-    answer = httpx.post(server.url + V1, content=png, headers={"content-type": "image/png"}, timeout=10)
-    assert answer.status_code == 200
-    assert server.stop() == 0
+        assert {answer.status for answer in answers if refused(answer)} == {408, 503}
+        answer = httpx.post(server.url + V1, content=png, headers={"content-type": "image/png"}, timeout=10)
+        assert answer.status_code == 200

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.hostile.conftest import LIVE, V1, samples
+from tests.hostile.conftest import LIVE, V1, samples, serving
 from tests.hostile.oracle import refused
 from tests.hostile.wire import Wire, request
 from tests.predictor.conftest import RunningServer
@@ -19,9 +19,8 @@ FLOOD = 30_000_000  # bytes; far more than a socket's buffers hold
 
 @pytest.fixture(scope="module")
 def impatient(home: Path) -> Iterator[RunningServer]:
-    running = RunningServer(home, "--receive_timeout", str(LIMIT))
-    yield running
-    assert running.stop() == 0
+    with serving(home, "--receive_timeout", str(LIMIT)) as running:
+        yield running
 
 
 HALVES: dict[str, bytes] = {
@@ -106,14 +105,12 @@ def test_idle_connections_starve_nobody(server: RunningServer, png: bytes) -> No
 
 @pytest.mark.parametrize("content", [LIVE, b"POST / HT"], ids=["idle", "half a header"])
 def test_one_connection_too_many_takes_the_place_of_the_longest_waiting(home: Path, content: bytes) -> None:
-    server = RunningServer(home, "--max_connections", "20")
-    with ExitStack() as stack:
+    with serving(home, "--max_connections", "20") as server, ExitStack() as stack:
         wires = [stack.enter_context(Wire(server.http)).send(content) for _ in range(60)]
         with Wire(server.http) as newest:
             assert newest.send(LIVE).reply().status == 200
         wires[0].reply()
         assert wires[0].closed()
-    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/v2/health/live"])

@@ -25,6 +25,8 @@ from tests.soak.watch import FLAT, Sample, growth, sample
 
 WORKERS = 2
 INTERVAL = 1.0  # seconds between two looks at memory
+FEWEST_LOOKS = 5
+STOOD_STILL = 5.0  # seconds between two looks
 RECEIVE_TIMEOUT = "2"
 GOOD = "ml_geometry_prediction_latency_seconds_count"
 HOSTILE_GROWTH = 50.0  # MB
@@ -80,16 +82,22 @@ def soak(server: RunningServer, seconds: float, with_kill: bool) -> list[str]:
 
 def watch(server: RunningServer, start: float, *, until: float) -> list[Sample]:
     """Look at it every second, until so many seconds after the start."""
-    seen = []
-    while (passed := time.monotonic() - start) < until:
-        seen.append(sample(server, passed))
+    seen, last = [], start
+    while (now := time.monotonic()) - start < until:
+        if now - last > STOOD_STILL:
+            print(f"at {last - start:.0f} s this machine stood still for {now - last:.0f} s: clients and server alike")
+        seen.append(sample(server, now - start))
+        last = now
         time.sleep(INTERVAL)
     return [one for one in seen if one is not None]
 
 
 def flatness(stretches: Sequence[Sequence[Sample]]) -> Iterator[str]:
-    for what, most in FLAT.items():
-        for stretch in stretches:
+    for stretch in stretches:
+        if len(stretch) < FEWEST_LOOKS:
+            yield f"{len(stretch)} looks at memory in a stretch, wanted {FEWEST_LOOKS} or more: take longer"
+            continue
+        for what, most in FLAT.items():
             grown = growth(stretch, what)
             if grown > most:
                 yield f"{what} grew by {grown:.1f}, wanted at most {most:.0f}"
