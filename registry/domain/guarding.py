@@ -18,11 +18,14 @@ def watch(turn: Turn, guarding: Guarding) -> Decision:
     fault = absolute_fault(turn, guarding.version, revision, waiting=False)
     if fault is not None and _can_go_back(turn, guarding):
         return Decision((go_back(guarding, fault, actor=CONTROLLER, request=None),), memory)
-    if not turn.jumped and (turn.now - guarding.since).total_seconds() > guarding.plan.rollback_window:
-        return Decision(close(guarding, memory), memory)
-    if not settled(turn.state, turn.observation, turn.now) or turn.jumped:
+    if turn.jumped:
         return Decision((), replace(memory, segment=None))
-    return _judge(turn, guarding, memory)
+    judged = settled(turn.state, turn.observation, turn.now)
+    decision = _judge(turn, guarding, memory) if judged else Decision((), replace(memory, segment=None))
+    over = (turn.now - guarding.since).total_seconds() > guarding.plan.rollback_window
+    if over and all(draft.kind is not Kind.ROLLED_BACK for draft in decision.drafts):  # rollback wins
+        return Decision(close(guarding, decision.memory), decision.memory)
+    return decision
 
 
 def _memory(turn: Turn, guarding: Guarding) -> Memory:

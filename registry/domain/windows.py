@@ -48,9 +48,10 @@ def read(segment: Segment | None, counters: Mapping[Version, Counters], versions
     for version in versions:
         if segment.last[version].proxy_errors is not None and now[version].proxy_errors is None:
             return Reading(segment, problem=f"counters of {version}: the proxy gave none, and did before")
-        problem = _contradiction(segment.last[version], now[version])
-        if problem:
-            return Reading(_begin(now), problem=f"counters of {version}: {problem}")
+        if _backwards(segment.last[version], now[version]):  # which of both is wrong? Neither is a base for more
+            return Reading(None, problem=f"counters of {version}: went backwards without a restart")
+        if segment.last[version].proxy_errors is None and now[version].proxy_errors is not None:
+            return Reading(_begin(now), problem=f"counters of {version}: the proxy gave some, and did not before")
     counted = {version: _counted(segment.base[version], now[version]) for version in versions}
     window = {
         version: Counted(
@@ -70,18 +71,14 @@ def _replaced(before: Counters | None, now: Counters) -> bool:
     return before is None or before.incarnation != now.incarnation
 
 
-def _contradiction(before: Counters, now: Counters) -> str | None:
-    if before.proxy_errors is None and now.proxy_errors is not None:
-        return "the proxy gave some, and did not before"
+def _backwards(before: Counters, now: Counters) -> bool:
     pairs = (
         (before.good, now.good),
         (before.refused, now.refused),
         (before.predictor_errors, now.predictor_errors),
         (before.proxy_errors or 0, now.proxy_errors or 0),
     )
-    if any(later < earlier for earlier, later in pairs):
-        return "went backwards without a restart"
-    return None
+    return any(later < earlier for earlier, later in pairs)
 
 
 def _counted(base: Counters, now: Counters) -> Counted:

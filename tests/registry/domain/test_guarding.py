@@ -55,6 +55,14 @@ def test_a_quiet_window_ends_and_the_old_version_is_dropped() -> None:
     assert (place.state.production, place.state.previous) == (V2, V1)
 
 
+def test_evidence_of_harm_at_the_end_of_the_window_is_still_acted_upon() -> None:
+    place = promoted()
+    place.turns(lambda it: it.state.guarding is None or (it.now - it.state.guarding.since).total_seconds() >= 300)
+    place.count(V2, 50, errors=10)
+    assert "rolled_back" in kinds(place.turn().drafts)
+    assert place.state.production == V1
+
+
 @pytest.mark.parametrize(("bad", "back"), [(10, False), (20, False), (80, True)])
 def test_errors_are_judged_against_the_floor_and_not_against_what_was(bad: int, back: bool) -> None:
     place = promoted()

@@ -58,6 +58,13 @@ def test_a_counter_that_goes_backwards_closes_no_window(counter: str) -> None:
     assert back.problem == "counters of 2: went backwards without a restart"
 
 
+def test_a_reading_that_went_backwards_is_no_base_for_the_next_one() -> None:
+    back = read(begun(replace(ZERO, good=900)), {NEW: replace(ZERO, good=450)}, (NEW,))
+    again = read(back.segment, {NEW: replace(ZERO, good=950)}, (NEW,))
+    assert (again.window, again.problem) == (None, None)
+    assert read(again.segment, {NEW: replace(ZERO, good=960)}, (NEW,)).window == {NEW: Counted(10, 0)}
+
+
 def test_a_new_incarnation_begins_a_new_segment() -> None:
     reading = read(begun(), {NEW: Counters(2, 0, 0, 0, "b")}, (NEW,))
     assert (reading.window, reading.problem) == (None, None)
