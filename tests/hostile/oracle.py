@@ -12,7 +12,7 @@ from tests.hostile.wire import Reply
 REFUSED = {*range(400, 500), 501, 503}
 LONGEST = 300
 LEAKS = re.compile(
-    r"Traceback|Exception|\bError\(|\w+Error\b|\.py\b|site-packages|/work/|/usr/|/tmp/"
+    r"Traceback|Exception|\bError\(|\w+Error\b|\.py\b|site-packages|/home/|/usr/|/tmp/"
     r"|predictor\.|kserve|pydantic|orjson|simdjson|numpy|\bPIL\b|libjpeg|asyncio|uvicorn|httptools|<class"
 )
 
