@@ -21,11 +21,13 @@ MODEL = "shapes"
 POLICY = """\
 schema: 1
 serving: {minReplicas: 1}
+checklist: [{check: latency, required: false}]
 rollout:
   steps: [{weight: 10, soak: 3}, {weight: 50, soak: 3}]
   warmup: 3
   rollbackWindow: 5
 """
+"""Latency is not asked for in staging: two of the faults would end there."""
 
 PATIENCE = 180.0
 """Seconds that anything may take here."""
