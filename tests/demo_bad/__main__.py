@@ -58,7 +58,7 @@ def _goes_back(
     place.publish(version, **fault)
     with flowing(place.url, good, rate=RATE):
         began = time.monotonic()
-        place.geometry("promote", version, "--to", "production", "--yes", "--wait", "--timeout", "170", codes=(3,))
+        place.geometry("promote", version, "--to", "production", "--yes", "--wait", "--timeout", "170", codes=(1,))
         seconds = time.monotonic() - began
     entry = place.last("rolled_back", "promoted", "expired")
     numbers = entry["data"].get("numbers", {})
