@@ -14,11 +14,10 @@ from datetime import UTC, datetime
 from types import FrameType
 
 from registry.adapters.latency import LatencyProbe
-from registry.adapters.local.substrate import LocalSubstrate
 from registry.adapters.monitoring import Target, scrape
-from registry.adapters.projector import Projector
 from registry.controller.backups import Backups
 from registry.controller.measuring import staging_latency
+from registry.controller.ports import Projection, Scrape, Substrate
 from registry.domain.checklist import Candidate
 from registry.domain.decision import decide
 from registry.domain.errors import Conflict, InvalidDocument, JournalDamaged, RegistryError
@@ -72,11 +71,12 @@ class Controller:
     """Turns over all models of an installation."""
 
     home: Home
-    substrate: LocalSubstrate
-    projector: Projector | None = None
+    substrate: Substrate
+    projector: Projection | None = None
     backups: Backups | None = None
     probe: LatencyProbe = field(default_factory=LatencyProbe)
     now: Callable[[], datetime] = clock
+    scrape: Scrape = scrape
     _watched: dict[Model, Watched] = field(default_factory=dict)
 
     def turn(self) -> bool:
@@ -90,7 +90,6 @@ class Controller:
             try:
                 recorded |= self._turn(watched)
                 releases.append(release(watched.state))
-                watched.problem = None
             except Conflict:
                 recorded = True  # somebody filed a request meanwhile: decide again
             except (RegistryError, OSError) as error:
@@ -105,25 +104,24 @@ class Controller:
         return tuple(sorted({*self.home.versions().models(), *self.home.journals()}))
 
     def _turn(self, watched: Watched) -> bool:
+        # What was acted upon is asked before the journal, so that whoever acts meanwhile makes no journal look short.
+        anchor = self.substrate.anchors().get(watched.state.model)
         entries = watched.journal.read()
         watched.state = fold(watched.state.model, entries[watched.state.head.sequence :], state=watched.state)
         now = self.now()
-        turn = self._observe(watched, entries, now)
+        if anchor is not None:
+            self._check_anchor(watched, entries, anchor, now)
+        turn = self._observe(watched, now)
         decision = decide(turn)
         self._record(watched, decision, entries, now)
         self._prune(watched)
         self._show(watched, turn, decision)
-        if self.projector is not None:
-            self.projector.project(watched.state, now)
         return bool(decision.drafts)
 
-    def _observe(self, watched: Watched, entries: Sequence[Entry], now: datetime) -> Turn:
-        """Everything this turn decides on. Raises JournalDamaged when the journal is not the one acted upon."""
+    def _observe(self, watched: Watched, now: datetime) -> Turn:
+        """Everything this turn decides on."""
         state = watched.state
         revisions, route = self.substrate.observe(state.model, now)
-        anchor = self.substrate.gateway.anchors().get(state.model)
-        if anchor is not None:
-            self._check_anchor(watched, entries, anchor, now)
         policy, candidates = load_policy(self.home.policy), self._candidates(state)
         observation = Observation(
             revisions=revisions,
@@ -168,7 +166,7 @@ class Controller:
         ]
         if not targets:
             return {}
-        counters, reasons = scrape(targets, self.substrate.gateway.proxy.url, timeout=SCRAPE)
+        counters, reasons = self.scrape(targets, self.substrate.proxy_url, timeout=SCRAPE)
         for version, reason in reasons.items() if judged else ():
             _log.info("scrape.missing model=%s version=%s reason=%s", state.model, version, reason)
         kept = {version: found for version, found in watched.readings.items() if version in live}
@@ -231,15 +229,23 @@ class Controller:
                 _log.error("version.not_pruned model=%s version=%s reason=%s", model, version, error)
 
     def _show(self, watched: Watched, turn: Turn, decision: Decision) -> None:
+        """Tell people and MLflow what was seen and recorded. Acting on it never waits for who cannot be told."""
         seen = {version: readings.traffic() for version, readings in watched.readings.items()}
         traffic = {version: found for version, found in seen.items() if found is not None}
-        write_view(self.home, watched.state, turn.observation, decision.verdict, now=turn.now, traffic=traffic)
+        try:
+            write_view(self.home, watched.state, turn.observation, decision.verdict, now=turn.now, traffic=traffic)
+            if self.projector is not None:
+                self.projector.project(watched.state, turn.now)
+        except OSError as error:
+            self._complain(watched, str(error))
+        else:
+            watched.problem = None
 
     def _complain(self, watched: Watched, problem: str) -> None:
-        """Say once what keeps a model from being acted upon."""
+        """Say once what keeps a model from being acted upon, or from being told about."""
         if watched.problem != problem:
             watched.problem = problem
-            _log.error("model.stopped model=%s reason=%s", watched.state.model, problem)
+            _log.error("model.problem model=%s reason=%s", watched.state.model, problem)
             with suppress(OSError):  # perhaps the very problem; what serves is supervised all the same
                 write_view(self.home, watched.state, Observation(), None, now=self.now(), problem=problem)
 

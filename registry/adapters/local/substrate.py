@@ -23,6 +23,7 @@ from registry.adapters.local.proxy import Applied
 from registry.adapters.local.revision import Program, RevisionProcess
 from registry.adapters.local.state import LocalState, RevisionState, forget_state, write_state
 from registry.adapters.local.workloads import Workload, routes, workloads
+from registry.domain.journal import Anchor
 from registry.domain.objects import Object, Templates, render
 from registry.domain.observation import ObservedRevision, ObservedRoute
 from registry.domain.policy import Serving
@@ -99,6 +100,15 @@ class LocalSubstrate:
             found[revision.workload.version] = revision.observed()
         applied = self.gateway.applied()
         return found, None if applied is None else self._observed_route(model, applied, now)
+
+    def anchors(self) -> Mapping[Model, Anchor]:
+        """The journal entries last acted upon. Raises InvalidDocument when their file is damaged."""
+        return self.gateway.anchors()
+
+    @property
+    def proxy_url(self) -> str:
+        """Envoy's admin port."""
+        return self.gateway.proxy.url
 
     def apply(self, releases: Sequence[Release], now: datetime) -> None:
         """One step towards these releases; models that are not named stay as they are.

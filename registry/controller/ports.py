@@ -1,0 +1,64 @@
+"""What the controller needs of the world, so that one loop drives processes on one machine and revisions in a cluster."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from registry.adapters.local.substrate import Endpoint
+from registry.adapters.monitoring import Target
+from registry.domain.journal import Anchor
+from registry.domain.observation import Counters, ObservedRevision, ObservedRoute
+from registry.domain.release import Release
+from registry.domain.state import State
+from registry.domain.version import Model, Version
+
+
+class Substrate(Protocol):
+    """Runs revisions and routes to them.
+
+    Two never write against each other: where more than one controller can reach the same substrate, a write is refused
+    when somebody else wrote since this one observed.
+    """
+
+    @property
+    def proxy_url(self) -> str:
+        """Where the proxy answers for itself."""
+
+    def start(self, now: datetime) -> None:
+        """Be ready to observe and apply."""
+
+    def observe(self, model: Model, now: datetime) -> tuple[Mapping[Version, ObservedRevision], ObservedRoute | None]:
+        """What runs, and the live route as it is applied; a route of None could not be asked."""
+
+    def anchors(self) -> Mapping[Model, Anchor]:
+        """The journal entries last acted upon."""
+
+    def endpoints(self, model: Model) -> Mapping[Version, Endpoint]:
+        """Where the running revisions answer directly."""
+
+    def apply(self, releases: Sequence[Release], now: datetime) -> None:
+        """One step towards these releases: pods before weight, weight away before pods, the anchor with the weight.
+
+        Nobody gains weight who is not ready with the release's digest. Models that are not named stay as they are.
+        """
+
+    def stop(self, now: datetime) -> None:
+        """Let go of everything."""
+
+
+class Projection(Protocol):
+    """Keeps a mirror of the journal fresh, in its own time."""
+
+    def project(self, state: State, now: datetime) -> None:
+        """Make the mirror say what `state` says, soon."""
+
+    def stop(self) -> None:
+        """End what is on its way."""
+
+
+class Scrape(Protocol):
+    """Reads counters of revisions: those that answered, and why the others did not."""
+
+    def __call__(
+        self, targets: Sequence[Target], envoy_url: str | None, *, timeout: float
+    ) -> tuple[Mapping[Version, Counters], Mapping[Version, str]]: ...
