@@ -1,0 +1,17 @@
+"""Proofs run in memory: their files are real, and gone afterwards."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.proofs.execution import Proof
+
+MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture(scope="session")
+def proof() -> Iterator[Proof]:
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as root:
+        yield Proof(Path(root))

@@ -1,0 +1,101 @@
+"""Everything: each kill point alone and in pairs, each other fault, each schedule of a window, ten thousand at random.
+
+The executions go to all processors; a row is printed for each path and kind.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.proofs.cases import WINDOW, Tally, drawn, faults, first_kills, kill_points, kills, pairs, schedules
+from tests.proofs.conftest import MEMORY
+from tests.proofs.execution import Proof
+from tests.proofs.ways import RACES, WAYS
+
+pytestmark = [pytest.mark.prove, pytest.mark.timeout(3600)]
+
+SEEDS, SHARE = 10_000, 100
+
+_PROOFS: list[Proof] = []
+"""The one of this process of the pool."""
+
+
+def _begin(root: str) -> None:
+    _PROOFS.append(Proof(Path(root) / str(os.getpid())))
+
+
+def _kill(way: str, _: int) -> Tally:
+    tally = Tally(way, points=len(kill_points(_PROOFS[0], way)))
+    return tally.executed(_PROOFS[0], kills(_PROOFS[0], way))
+
+
+def _pair(way: str, first: int) -> Tally:
+    return pairs(_PROOFS[0], way, first)
+
+
+def _fault(way: str, _: int) -> Tally:
+    tally = Tally(way, points=len(_PROOFS[0].undisturbed(way).points))
+    return tally.executed(_PROOFS[0], faults(_PROOFS[0], way))
+
+
+def _race(way: str, start: int) -> Tally:
+    return schedules(_PROOFS[0], way, start)
+
+
+def _random(way: str, start: int) -> Tally:
+    return Tally(way).executed(_PROOFS[0], map(drawn, range(start, start + SHARE)))
+
+
+Prove = Callable[[str, Callable[[str, int], Tally], str, Sequence[int]], Tally]
+
+
+@pytest.fixture(scope="module")
+def prove() -> Iterator[Prove]:
+    """prove(what, do, way, parts): run `do` for each part in a process of the pool, sum up, and print the row."""
+    with (
+        tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as root,
+        ProcessPoolExecutor(initializer=_begin, initargs=(root,)) as pool,
+    ):
+
+        def proved(what: str, do: Callable[[str, int], Tally], way: str, parts: Sequence[int]) -> Tally:
+            total = Tally(way)
+            for tally in pool.map(do, [way] * len(parts), parts):
+                total += tally
+            numbers = (total.points, total.executions, total.unlike, len(total.violations))
+            print(f"{way:<24} {what:<20}", *(f"{number:>14}" for number in numbers), flush=True)
+            assert not total.violations, "\n\n".join(total.violations[:5])
+            return total
+
+        print(
+            f"\n{'path':<24} {'what':<20} {'points':>14} {'executions':>14} {'old production':>14} {'violations':>14}"
+        )
+        yield proved
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_kill_at_every_point_changes_nothing(prove, way):
+    assert not prove("one kill", _kill, way, [0]).unlike
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_two_kills_at_every_pair_of_points_change_nothing(prove, proof, way):
+    assert not prove("two kills", _pair, way, first_kills(proof, way)).unlike
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_fault_at_every_point_leaves_every_promise_kept(prove, way):
+    assert prove("one fault", _fault, way, [0]).executions
+
+
+@pytest.mark.parametrize("way", RACES)
+def test_all_schedules_with_three_preemptions_do_no_harm(prove, proof, way):
+    boundaries = len(proof.undisturbed_race(way).boundaries)
+    assert prove("three preemptions", _race, way, range(0, boundaries, WINDOW)).executions
+
+
+def test_ten_thousand_executions_at_random_leave_every_promise_kept(prove):
+    assert prove("at random", _random, "all", range(0, SEEDS, SHARE)).executions == SEEDS

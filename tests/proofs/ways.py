@@ -1,0 +1,126 @@
+"""The ways an installation can go. Each is a start, what people do on the way, and how versions behave."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from registry.domain.version import Model, Version
+from registry.store.filing import file_request
+from tests.fixtures.versions import publish_tiny
+from tests.proofs.cluster import Behaviour, Cluster
+from tests.proofs.installation import OTHER, SHAPES, USER, Installation, Wish
+
+When = Callable[[Installation], bool]
+
+
+@dataclass(frozen=True)
+class Way:
+    """start: name of a snapshot. wishes: what people do. behaviours: of versions, from the start on.
+
+    traffic: answers a round. prepare: changes the copy of the start before anything runs. also: what may be in
+    production in the end, besides what was and what is undisturbed, because a wish came too late.
+    """
+
+    name: str
+    start: str
+    wishes: tuple[Wish, ...]
+    behaviours: Mapping[str, Behaviour] = field(default_factory=dict)
+    traffic: int = 100
+    prepare: Callable[[Path, Cluster], None] = lambda _home, _cluster: None
+    also: str | None = None
+
+
+def ask(action: str, version: str = "", to: str = "", *, model: Model = SHAPES, when: When = lambda _: True) -> Wish:
+    """File a request. Whoever is killed while filing looks whether it was filed before filing it again."""
+    name = f"{action} {version} {to} {model}"
+    request = {"id": name, "action": action, "version": version or None, "to": to, "reason": "wished"}
+
+    def do(place: Installation) -> None:
+        file_request(place.home.journal_of(model), request, by=USER, now=place.cluster.now)
+
+    return Wish(name, do, when=when, done=lambda place: place.has(name, model))
+
+
+def promote(version: str, *, model: Model = SHAPES, when: When | None = None) -> Wish:
+    return ask("promote", version, "production", model=model, when=when or published(version, model))
+
+
+def publish(version: str, *, when: When = lambda _: True) -> Wish:
+    """What a training does at its end, again when it was interrupted."""
+    return Wish(f"publish {version}", lambda place: publish_tiny(place.home.root, version=version), when=when)
+
+
+def change(name: str, do: Callable[[Cluster], object], *, when: When) -> Wish:
+    """Something happens to the cluster."""
+    return Wish(name, lambda place: do(place.cluster), when=when)
+
+
+def published(version: str, model: Model = SHAPES) -> When:
+    return lambda it: Version(version) in it.state(model).versions
+
+
+def stepped(step: int) -> When:
+    return lambda it: it.state().rollout is not None and it.state().rollout.step >= step
+
+
+def withheld(it: Installation) -> bool:
+    return it.state().rollout is not None and it.state().rollout.withheld
+
+
+def guarding(it: Installation) -> bool:
+    return it.state().guarding is not None
+
+
+def ended(it: Installation) -> bool:
+    """The rollout and its window are over."""
+    state = it.state()
+    return state.production == "2" and state.rollout is None and state.guarding is None
+
+
+def rounds(count: int) -> When:
+    return lambda it: it.cluster.round >= it.begun + count
+
+
+def _traffic(answers: int) -> Callable[[Cluster], None]:
+    return lambda cluster: setattr(cluster, "traffic", answers)
+
+
+def _fails(version: str, **how: object) -> Callable[[Cluster], None]:
+    return lambda cluster: cluster.behaviours.update({Version(version): Behaviour(**how)})
+
+
+def _forget(home: Path, _cluster: Cluster) -> None:
+    """The journal volume goes back to an older state."""
+    for entry in sorted((home / "journal" / SHAPES).glob("*.json"))[-3:]:
+        entry.unlink()
+
+
+WAYS = {
+    way.name: way
+    for way in (
+        Way("first promotion", "empty", (publish("1"), promote("1"))),
+        Way(
+            "staging", "serving", (ask("promote", "2", "staging"), ask("promote", "3", "staging", when=published("3")))
+        ),
+        Way("promote", "serving", (promote("2"),)),
+        Way("hold", "serving", (promote("2"), change("traffic", _traffic(100), when=rounds(8))), traffic=0),
+        Way("expire", "serving", (promote("2"),), traffic=0),
+        Way("rollback by evidence", "serving", (promote("2"),), {"2": Behaviour(errors=1.0)}),
+        Way("rollback by digest", "serving", (promote("2"),), {"2": Behaviour(digest="f" * 64)}),
+        Way("rollback by crash loop", "serving", (promote("2"),), {"2": Behaviour(boots=None, restarts=5)}),
+        Way("withhold", "serving", (promote("2"), change("crash", lambda it: it.crash(SHAPES, "2"), when=stepped(0)))),
+        Way("never ready", "serving", (promote("2"),), {"2": Behaviour(boots=None)}),
+        Way("rollback of a rollout", "serving", (promote("2"), ask("rollback", when=stepped(0))), also="2"),
+        Way("rollback by the guard", "serving", (promote("2"), change("fail", _fails("2", errors=1.0), when=guarding))),
+        Way("rollback in the window", "serving", (promote("2"), ask("rollback", when=guarding)), also="2"),
+        Way("rollback later", "serving", (promote("2"), ask("rollback", when=ended))),
+        Way("promote in the window", "serving", (promote("2"), promote("3", when=guarding)), also="2"),
+        Way("refuse", "serving", (promote("2"), promote("3", when=stepped(0))), also="3"),
+        Way("publish in a rollout", "serving", (promote("2"), publish("4", when=stepped(0)))),
+        Way("two models", "two models", (promote("2"), promote("2", model=OTHER))),
+        Way("adopt", "second", (ask("adopt"), promote("3")), prepare=_forget),
+    )
+}
+
+RACES = ("promote", "rollback of a rollout", "rollback in the window", "promote in the window", "refuse", "adopt")
+"""Paths on which two controllers and a user have something to decide against each other."""
