@@ -1,4 +1,4 @@
-"""What the controller needs of the world, so that one loop drives processes on one machine and revisions in a cluster."""
+"""What the controller needs of the world: one loop drives processes on one machine and revisions in a cluster."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -6,8 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.proofs.conftest import MEMORY
-from tests.proofs.execution import Case, Proof
+from tests.proofs.execution import MEMORY, Case, Proof
 from tests.proofs.machine import Fault
 from tests.proofs.oracle import Violation
 from tests.proofs.ways import WAYS
@@ -28,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     faults = tuple((int(at), Fault(fault)) for at, fault in (text.split(":") for text in given.fault))
     moves = tuple((int(at), who) for at, who in (text.split(":") for text in given.move))
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as root:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as root:
         case = Case(given.way, faults, moves, given.seed, tuple(given.broken), given.controllers)
         try:
             outcome = Proof(Path(root)).execute(case)

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.proofs.execution import Proof
-
-MEMORY = Path("/dev/shm")
+from tests.proofs.execution import MEMORY, Proof
 
 
 @pytest.fixture(scope="session")
 def proof() -> Iterator[Proof]:
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as root:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as root:
         yield Proof(Path(root))

@@ -19,6 +19,11 @@ TROUBLED = 400
 """Random faults and moves happen at the first points only, so that everything comes to rest."""
 
 SHOWN = 25
+"""Effects that are told before a violation."""
+
+MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+"""Where files cost nothing; None: wherever temporary files are."""
+
 Rest = Mapping[Model, Mapping[str, Any]]
 
 

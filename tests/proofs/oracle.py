@@ -128,7 +128,10 @@ class Oracle:
     def finish(self) -> None:
         """Read every journal as a newcomer: what was read once is what is there."""
         for watch in self._watched:
-            fresh = self._home.journal_of(watch.model).read()
+            try:
+                fresh = self._home.journal_of(watch.model).read()
+            except JournalDamaged as error:
+                raise Violation(f"{watch.model}: a newcomer finds the journal damaged: {error}") from error
             if fresh != watch.entries:
                 raise Violation(f"{watch.model}: the journal is not the one that was read entry by entry")
 

@@ -91,7 +91,7 @@ class Scheduler:
             raise self._error
 
     def _live(self, actor: _Actor) -> None:
-        while True:
+        while not self._over:
             actor.go.acquire()
             if self._over:
                 return

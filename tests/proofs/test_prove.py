@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.proofs.cases import WINDOW, Tally, drawn, faults, first_kills, kill_points, kills, pairs, schedules
-from tests.proofs.conftest import MEMORY
-from tests.proofs.execution import Proof
+from tests.proofs.execution import MEMORY, Proof
 from tests.proofs.ways import RACES, WAYS
 
 pytestmark = [pytest.mark.prove, pytest.mark.timeout(3600)]
@@ -57,7 +56,7 @@ Prove = Callable[[str, Callable[[str, int], Tally], str, Sequence[int]], Tally]
 def prove() -> Iterator[Prove]:
     """prove(what, do, way, parts): run `do` for each part in a process of the pool, sum up, and print the row."""
     with (
-        tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as root,
+        tempfile.TemporaryDirectory(dir=MEMORY) as root,
         ProcessPoolExecutor(initializer=_begin, initargs=(root,)) as pool,
     ):
 
