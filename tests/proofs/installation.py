@@ -153,7 +153,7 @@ class Installation:
         return routed and service.pods.keys() == pods and service.anchor == wanted.anchor
 
     def run(self, each: Callable[[], None] | None = None) -> None:
-        """Rounds until everything rests and a round recorded nothing. each: what happens in one, all in turn if None."""
+        """Rounds until everything rests and one recorded nothing. each: what happens in one, all in turn if None."""
         quiet = False
         with self.hooked():
             while not (self._comes_to_rest() and quiet):
