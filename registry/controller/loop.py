@@ -104,8 +104,8 @@ class Controller:
         return tuple(sorted({*self.home.versions().models(), *self.home.journals()}))
 
     def _turn(self, watched: Watched) -> bool:
-        # What was acted upon is asked before the journal, so that whoever acts meanwhile makes no journal look short.
-        anchor = self.substrate.anchors().get(watched.state.model)
+        # Before the journal: whoever acts meanwhile makes no journal look short, and what follows from it here is late.
+        anchor = self.substrate.anchor(watched.state.model)
         entries = watched.journal.read()
         watched.state = fold(watched.state.model, entries[watched.state.head.sequence :], state=watched.state)
         now = self.now()

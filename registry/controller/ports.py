@@ -16,8 +16,8 @@ from registry.domain.version import Model, Version
 class Substrate(Protocol):
     """Runs revisions and routes to them.
 
-    Two never write against each other: where more than one controller can reach the same substrate, a write is refused
-    when somebody else wrote since this one observed.
+    Two never write against each other: where more than one controller can reach the same substrate, a write about a
+    model is refused when somebody else wrote since this one asked for its `anchor`.
     """
 
     @property
@@ -30,8 +30,8 @@ class Substrate(Protocol):
     def observe(self, model: Model, now: datetime) -> tuple[Mapping[Version, ObservedRevision], ObservedRoute | None]:
         """What runs, and the live route as it is applied; a route of None could not be asked."""
 
-    def anchors(self) -> Mapping[Model, Anchor]:
-        """The journal entries last acted upon."""
+    def anchor(self, model: Model) -> Anchor | None:
+        """The journal entry last acted upon, None where there is none. Asked before the journal is read."""
 
     def endpoints(self, model: Model) -> Mapping[Version, Endpoint]:
         """Where the running revisions answer directly."""

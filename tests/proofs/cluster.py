@@ -57,8 +57,8 @@ class Pod:
 class Service:
     """One model: pods by name, the route as told and as applied, the anchor beside it.
 
-    later: what was accepted and is not done yet, by pod; the next write about a pod replaces it. generation counts
-    writes, so that a writer who saw an older one is refused.
+    sequence: the journal's entry that the route was made from. later: what was accepted and is not done yet, by pod;
+    the next write about a pod replaces it. generation counts writes, so that who saw an older one is refused.
     """
 
     pods: dict[str, Pod] = field(default_factory=dict)
@@ -69,6 +69,7 @@ class Service:
     later: dict[str, tuple[int, Callable[[], None]]] = field(default_factory=dict)
     idle_since: dict[str, datetime] = field(default_factory=dict)
     anchor: Anchor | None = None
+    sequence: int = 0
     generation: int = 0
     answered: Counter[Version] = field(default_factory=Counter)
 
@@ -108,10 +109,10 @@ class Cluster:
         """Do it some rounds later, unless another write about this pod comes first."""
         self.service(model).later[name] = (self.round + LATE, act)
 
-    def tell(self, model: Model, weights: Mapping[Version, int], *, rounds: int) -> None:
-        """A route, applied so many rounds later."""
+    def tell(self, model: Model, weights: Mapping[Version, int], sequence: int, *, rounds: int) -> None:
+        """A route, made from the journal up to this entry, applied so many rounds later."""
         service = self.service(model)
-        service.told = weights
+        service.told, service.sequence = weights, sequence
         service.applying = [*service.applying, (self.round + rounds, weights)]
 
     def crash(self, model: Model, version: Version) -> None:
@@ -133,8 +134,9 @@ class Cluster:
         self.round += 1
         self.now += timedelta(seconds=SECONDS)
         for service in self.services.values():
-            for at, act in tuple(service.later.values()):
+            for name, (at, act) in tuple(service.later.items()):
                 if at <= self.round:
+                    del service.later[name]
                     act()
             self._apply(service)
             for pod in service.pods.values():

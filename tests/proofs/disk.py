@@ -79,7 +79,8 @@ class Calls:
     def open(self, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         def act() -> int:
             descriptor = self._opens(path, flags, mode, dir_fd=dir_fd)
-            self._open[descriptor] = (self._machine.actor, _label(path))
+            if flags & (os.O_RDWR | os.O_WRONLY | os.O_DIRECTORY):  # readers close theirs with the file object
+                self._open[descriptor] = (self._machine.actor, _label(path))
             return descriptor
 
         if not flags & os.O_CREAT:
@@ -89,8 +90,8 @@ class Calls:
         return self._machine.point(f"create {_label(path)}", _CREATE, act)
 
     def close(self, descriptor: int) -> None:
-        if self._open.pop(descriptor, None) or not self._machine.dead:
-            self._close(descriptor)
+        self._open.pop(descriptor, None)
+        self._close(descriptor)
 
     def write(self, descriptor: int, content: Any) -> int:
         half = len(content) // 2

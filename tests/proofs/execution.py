@@ -128,8 +128,7 @@ def _run(place: Installation, case: Case, dice: random.Random | None) -> tuple[B
         return ()
     moves = dict(case.moves)
     scheduler = Scheduler(place, (lambda it: moves.get(it.index)) if dice is None else _moves(dice))
-    with scheduler:
-        place.run(scheduler.round)
+    place.run(scheduler)
     return tuple(scheduler.boundaries)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -63,7 +63,7 @@ class Installation:
     running: dict[str, Controller] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.oracle = Oracle(self.home, self.cluster, self.models)
+        self.oracle = Oracle(self.home, self.cluster, self.models, racing=len(self.controllers) > 1)
         self.machine.after = self.oracle.after
         self.begun = self.cluster.round
         for name in self.controllers:
@@ -152,15 +152,15 @@ class Installation:
         routed = service.told == service.applied == wanted.weights
         return routed and service.pods.keys() == pods and service.anchor == wanted.anchor
 
-    def run(self, each: Callable[[], None] | None = None) -> None:
-        """Rounds until everything rests and one recorded nothing. each: what happens in one, all in turn if None."""
+    def run(self, rounds: AbstractContextManager[Callable[[], None]] | None = None) -> None:
+        """Rounds until everything rests and one recorded nothing. rounds: what happens in one."""
         quiet = False
-        with self.hooked():
+        with self.hooked(), rounds or nullcontext(self._everybody) as happen:
             while not (self._comes_to_rest() and quiet):
                 if self.cluster.round - self.begun > LONGEST:
                     raise Violation(f"no rest after {LONGEST} rounds; {self.trouble[-3:]}")
                 before = [self.oracle.entries(model) for model in self.models]
-                (each or self._everybody)()
+                happen()
                 self.pass_time()
                 quiet = before == [self.oracle.entries(model) for model in self.models]
             self.oracle.finish()

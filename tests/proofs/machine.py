@@ -79,6 +79,7 @@ class Machine:
         self.before: Callable[[Point], None] = lambda _point: None
         self.after: Callable[[Point], None] = lambda _point: None
         self.wait: Callable[[], None] = _nobody_else
+        self._over = False
         self._dead: set[str] = set()
         self._lives: dict[str, int] = {}
         self._broken: dict[str, int] = {}
@@ -86,12 +87,16 @@ class Machine:
     @property
     def dead(self) -> bool:
         """Whether the process that runs now is gone already: what still runs of it are its `finally` blocks."""
-        return self.actor in self._dead
+        return self._over or self.actor in self._dead
 
     @property
     def pid(self) -> int:
         """One for each life of each actor."""
         return 1000 * (1 + sorted({*self._lives, self.actor}).index(self.actor)) + self._lives.get(self.actor, 0)
+
+    def end(self) -> None:
+        """Nobody has an effect from here on."""
+        self._over = True
 
     def revive(self, actor: str) -> None:
         """Start the process again."""

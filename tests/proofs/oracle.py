@@ -27,10 +27,13 @@ class Violation(AssertionError):
 
 @dataclass
 class Ledger:
-    """What the journal of one model permits so far. allowed: the largest live weight of each version."""
+    """What the journal of one model permits so far. allowed: the largest live weight of each version; history: the same
+    after each entry.
+    """
 
     digests: dict[Version, str] = field(default_factory=dict)
     allowed: dict[Version, int] = field(default_factory=dict)
+    history: list[Mapping[Version, int]] = field(default_factory=lambda: [{}])
     production: Version | None = None
     canary: Version | None = None
     asked: set[str] = field(default_factory=set)
@@ -55,6 +58,7 @@ class Ledger:
                     self._serve(data["to"])
                 else:
                     self.allowed[self.canary], self.canary = 0, None
+        self.history.append(dict(self.allowed))
 
     def _serve(self, version: Version) -> None:
         self.production, self.canary, self.allowed = version, None, {version: 100}
@@ -82,6 +86,7 @@ class Watch:
     ledger: Ledger = field(default_factory=Ledger)
     entries: tuple[Entry, ...] = ()
     told: Mapping[Version, int] = field(default_factory=dict)
+    sequence: int = 0
     pods: frozenset[str] = frozenset()
     damaged: bool = False
     adopted: bool = False
@@ -91,9 +96,14 @@ class Watch:
 
 
 class Oracle:
-    """Looks after every effect; raises Violation."""
+    """Looks after every effect; raises Violation.
 
-    def __init__(self, home: Home, cluster: Cluster, models: tuple[Model, ...]) -> None:
+    racing: a controller may act on what it read a moment before another one recorded more; then what was recorded until
+    there counts, and no route is made from less than the one before.
+    """
+
+    def __init__(self, home: Home, cluster: Cluster, models: tuple[Model, ...], *, racing: bool) -> None:
+        self._racing = racing
         self._home = home
         self._cluster = cluster
         self._watched = [self._begin(model) for model in models]
@@ -101,7 +111,8 @@ class Oracle:
     def _begin(self, model: Model) -> Watch:
         watch, service = Watch(model, self._home.journal_of(model), State(model)), self._cluster.service(model)
         self._read(watch)
-        watch.told, watch.pods, watch.live = service.told, frozenset(service.pods), True
+        watch.told, watch.sequence, watch.pods = service.told, service.sequence, frozenset(service.pods)
+        watch.live = True
         watch.damaged = service.anchor is not None and not _holds(watch.entries, service)
         return watch
 
@@ -185,7 +196,7 @@ class Oracle:
         acted = service.told is not watch.told or watch.pods != frozenset(service.pods)
         if watch.damaged and not watch.adopted and acted:
             raise Violation(f"{watch.model}: acted upon a journal that is not the one acted upon before")
-        watch.told, watch.pods = service.told, frozenset(service.pods)
+        watch.told, watch.sequence, watch.pods = service.told, service.sequence, frozenset(service.pods)
         if service.anchor is not None and not watch.damaged and not _holds(watch.entries, service):
             raise Violation(f"{watch.model}: the anchor names entry {service.anchor.sequence}, which is not there")
 
@@ -193,8 +204,11 @@ class Oracle:
         weights = service.told
         if sum(weights.values()) not in ({0, 100} if not weights else {100}) or min(weights.values(), default=0) < 0:
             raise Violation(f"{watch.model}: weights {dict(weights)} do not sum to 100")
+        if service.sequence < watch.sequence and not watch.adopted:
+            raise Violation(f"{watch.model}: a route of entry {service.sequence} after one of {watch.sequence}")
+        allows = watch.ledger.history[service.sequence] if self._racing else watch.ledger.allowed
         for version, weight in weights.items():
-            allowed = watch.ledger.allowed.get(version, 0)
+            allowed = allows.get(version, 0)
             if weight > allowed:
                 raise Violation(f"{watch.model}: {version} gets {weight} %, recorded are {allowed} %")
             pod = service.pods.get(f"v{version}")

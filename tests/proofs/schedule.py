@@ -51,15 +51,16 @@ class Scheduler:
         self._over = False
         self._threads = [threading.Thread(target=self._live, args=(actor,)) for actor in self._actors.values()]
 
-    def __enter__(self) -> "Scheduler":
+    def __enter__(self) -> Callable[[], None]:
         self._place.machine.before = self._boundary
         self._place.machine.wait = lambda: self._let_run(SLEEP)
         for thread in self._threads:
             thread.start()
-        return self
+        return self.round
 
     def __exit__(self, *_: object) -> None:
         self._over = True
+        self._place.machine.end()
         for actor in self._actors.values():
             actor.go.release()
         for thread in self._threads:

@@ -1,12 +1,13 @@
 """A controller's hold on the fake cluster: it obeys the controller's port, and everything it does is a point.
 
-It dies with its controller and the cluster does not. Its writes carry the generation that was observed, as a write to
+It dies with its controller and the cluster does not. Its writes carry the generation read with the anchor, as one to
 an object of Kubernetes carries its resource version: whoever saw an older one is refused.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from registry.adapters.local.substrate import Endpoint
 from registry.adapters.monitoring import Target
@@ -37,7 +38,6 @@ class FakeSubstrate:
     def __init__(self, cluster: Cluster, machine: Machine) -> None:
         self._cluster = cluster
         self._machine = machine
-        self._desired: dict[Model, Release] = {}
         self._generations: dict[Model, int] = {}
         self._seen: dict[Model, tuple[Mapping[Version, int], datetime]] = {}
         self._lying: dict[Model, int] = {}
@@ -74,7 +74,6 @@ class FakeSubstrate:
 
     def _look(self, model: Model, now: datetime) -> Look:
         service = self._cluster.service(model)
-        self._generations[model] = service.generation
         pods = sorted(service.pods.items(), key=lambda item: not item[0].startswith("staging"))
         revisions = {pod.version: _observed(pod) for _, pod in pods}
         weights = service.before if self._lying.get(model, -1) >= self._cluster.round else service.applied
@@ -82,8 +81,10 @@ class FakeSubstrate:
             self._seen[model] = (weights, now)
         return revisions, ObservedRoute(weights, self._seen[model][1], service.anchor)
 
-    def anchors(self) -> Mapping[Model, Anchor]:
-        return {model: found.anchor for model, found in self._cluster.services.items() if found.anchor is not None}
+    def anchor(self, model: Model) -> Anchor | None:
+        service = self._cluster.service(model)
+        self._generations[model] = service.generation
+        return service.anchor
 
     def endpoints(self, model: Model) -> Mapping[Version, Endpoint]:
         pods = sorted(self._cluster.service(model).pods.items(), key=lambda item: not item[0].startswith("staging"))
@@ -118,8 +119,7 @@ class FakeSubstrate:
         return counters, {version: "no answer" for version in last if version not in counters}
 
     def apply(self, releases: Sequence[Release], now: datetime) -> None:
-        self._desired |= {release.model: release for release in releases}
-        for release in self._desired.values():
+        for release in releases:
             self._step(release, self._cluster.service(release.model), now)
 
     def _step(self, release: Release, service: Service, now: datetime) -> None:
@@ -130,8 +130,8 @@ class FakeSubstrate:
         if _may_route(release, service):
             if service.told != release.weights:
                 shown = " ".join(f"{version}:{weight}" for version, weight in release.weights.items())
-                tell = lambda rounds=1: self._cluster.tell(model, release.weights, rounds=rounds)  # noqa: E731
-                self._write(model, f"route {shown or 'none'}", tell, late=lambda: tell(rounds=LATE))
+                tell = partial(self._cluster.tell, model, release.weights, release.anchor.sequence)
+                self._write(model, f"route {shown or 'none'}", partial(tell, rounds=1), late=partial(tell, rounds=LATE))
             if service.anchor != release.anchor:
                 self._write(
                     model, f"anchor {release.anchor.sequence}", lambda: setattr(service, "anchor", release.anchor)
@@ -165,7 +165,8 @@ class FakeSubstrate:
             self._cluster.postpone(model, name.split()[1], act)
 
         special = {Fault.REFUSE: refuse, Fault.LATE: fenced(late or postpone)}
-        self._machine.point(f"{name} of {model}", ON_SUBSTRATE, fenced(act), special=special)
+        faults = ON_SUBSTRATE - {Fault.LATE} if name.startswith("anchor") else ON_SUBSTRATE
+        self._machine.point(f"{name} of {model}", faults, fenced(act), special=special)
 
 
 class FakeProjector:

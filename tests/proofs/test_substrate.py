@@ -23,7 +23,7 @@ class Hold:
     def apply(self, substrate: FakeSubstrate, *weights: tuple[str, int], rounds: int = 1) -> None:
         stable, *canaries = (RevisionRelease(Version(name), name, weight, 1) for name, weight in weights)
         for _ in range(rounds):
-            substrate.observe(MODEL, self.cluster.now)
+            substrate.anchor(MODEL)
             substrate.apply([Release(MODEL, stable, tuple(canaries), None, Anchor(1, "1"))], self.cluster.now)
             self.cluster.pass_time()
 
@@ -51,7 +51,7 @@ def test_weight_leaves_before_its_pods():
 
 def test_who_saw_an_older_state_changes_nothing():
     hold = Hold()
-    hold.other.observe(MODEL, hold.cluster.now)
+    hold.other.anchor(MODEL)
     hold.apply(hold.mine, ("1", 100), rounds=3)
     stale = Release(MODEL, RevisionRelease(Version("2"), "2", 100, 1), (), None, Anchor(1, "1"))
     with pytest.raises(Conflict):

@@ -101,9 +101,9 @@ class LocalSubstrate:
         applied = self.gateway.applied()
         return found, None if applied is None else self._observed_route(model, applied, now)
 
-    def anchors(self) -> Mapping[Model, Anchor]:
-        """The journal entries last acted upon. Raises InvalidDocument when their file is damaged."""
-        return self.gateway.anchors()
+    def anchor(self, model: Model) -> Anchor | None:
+        """The journal entry last acted upon. Raises InvalidDocument when the anchors' file is damaged."""
+        return self.gateway.anchors().get(model)
 
     @property
     def proxy_url(self) -> str:
