@@ -21,7 +21,7 @@ rollout:
   beta: 0.5
   floors: {errors: 0.2}
   deadline: 100
-  rollbackWindow: 40
+  rollbackWindow: 24
 """
 
 

@@ -24,6 +24,9 @@ DRAIN = timedelta(seconds=5)
 FENCED = True
 """Whether a write of who saw an older generation is refused."""
 
+STEADY = 6
+"""Only who read a revision some times before can tell that its counters go backwards: a first reading is believed."""
+
 LIE = 3
 """Rounds for which old weights are said to be applied."""
 
@@ -42,6 +45,7 @@ class FakeSubstrate:
         self._seen: dict[Model, tuple[Mapping[Version, int], datetime]] = {}
         self._lying: dict[Model, int] = {}
         self._counters: dict[tuple[Model, Version], Counters] = {}
+        self._steady: dict[Model, tuple[object, int]] = {}
 
     def start(self, now: datetime) -> None:
         """The cluster runs without it."""
@@ -63,10 +67,12 @@ class FakeSubstrate:
             return self._look(model, now)
 
         def lie() -> Look:
+            self._steady.pop(model, None)
             self._lying[model] = self._cluster.round + LIE
             return self._look(model, now)
 
         def silent() -> Look:
+            self._steady.pop(model, None)
             return self._look(model, now)[0], None
 
         special = {Fault.CRASH: crash, Fault.FLAP: flap, Fault.LIE: lie, Fault.SILENT: silent}
@@ -97,6 +103,7 @@ class FakeSubstrate:
         assert envoy_url == self.proxy_url
         assert timeout > 0
         model = targets[0].model
+        steady = self._readings(model)
         last = {target.version: self._counters.get((model, target.version)) for target in targets}
 
         def read() -> dict[Version, Counters]:
@@ -112,11 +119,21 @@ class FakeSubstrate:
             return {version: counters for version, counters in last.items() if counters is not None}
 
         def backwards() -> dict[Version, Counters]:
+            if steady < STEADY:
+                return read()
             return {version: replace(counters, good=counters.good // 2) for version, counters in read().items()}
 
         special = {Fault.MISSING: missing, Fault.STALE: stale, Fault.BACKWARDS: backwards}
         counters = self._machine.point(f"scrape {model}", ON_COUNTERS, read, special=special)
         return counters, {version: "no answer" for version in last if version not in counters}
+
+    def _readings(self, model: Model) -> int:
+        """How many readings there were, with this one, since weights or processes changed."""
+        service = self._cluster.service(model)
+        found = (service.applied, sorted(pod.incarnation for pod in service.pods.values()))
+        before, count = self._steady.get(model, (found, 0))
+        self._steady[model] = (found, count + 1 if before == found else 1)
+        return self._steady[model][1] if self._lying.get(model, -1) < self._cluster.round else 0
 
     def apply(self, releases: Sequence[Release], now: datetime) -> None:
         for release in releases:

@@ -18,7 +18,8 @@ class Way:
     """start: name of a snapshot. wishes: what people do. behaviours: of versions, from the start on.
 
     traffic: answers a round. prepare: changes the copy of the start before anything runs. also: what may be in
-    production in the end, besides what was and what is undisturbed, because a wish came too late.
+    production in the end, besides what was and what is undisturbed, because a wish came too late, or the guard could
+    not see for the whole of its window.
     """
 
     name: str
@@ -111,7 +112,12 @@ WAYS = {
         Way("withhold", "serving", (promote("2"), change("crash", lambda it: it.crash(SHAPES, "2"), when=stepped(0)))),
         Way("never ready", "serving", (promote("2"),), {"2": Behaviour(boots=None)}),
         Way("rollback of a rollout", "serving", (promote("2"), ask("rollback", when=stepped(0))), also="2"),
-        Way("rollback by the guard", "serving", (promote("2"), change("fail", _fails("2", errors=1.0), when=guarding))),
+        Way(
+            "rollback by the guard",
+            "serving",
+            (promote("2"), change("fail", _fails("2", errors=1.0), when=guarding)),
+            also="2",
+        ),
         Way("rollback in the window", "serving", (promote("2"), ask("rollback", when=guarding)), also="2"),
         Way("rollback later", "serving", (promote("2"), ask("rollback", when=ended))),
         Way("promote in the window", "serving", (promote("2"), promote("3", when=guarding)), also="2"),
