@@ -15,7 +15,7 @@ VISIBLE = frozenset({"link", "start", "stop", "route", "anchor"})
 pairs of kills are taken at these.
 """
 
-WINDOW = 12
+WINDOW = 6
 """Boundaries at a time whose schedules are all executed."""
 
 
@@ -93,7 +93,7 @@ def _killed(way: str, *at: int) -> Case:
     return Case(way, tuple((index, Fault.KILL) for index in at))
 
 
-def schedules(proof: Proof, way: str, start: int, *, preemptions: int = 3) -> Tally:
+def schedules(proof: Proof, way: str, start: int, *, preemptions: int) -> Tally:
     """Every schedule of two controllers and a user with so many preemptions within WINDOW boundaries from `start`."""
     tally = Tally(way, points=len(proof.undisturbed_race(way).boundaries[start : start + WINDOW]))
 

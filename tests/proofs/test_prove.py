@@ -13,11 +13,13 @@ import pytest
 
 from tests.proofs.cases import WINDOW, Tally, drawn, faults, first_kills, kill_points, kills, pairs, schedules
 from tests.proofs.execution import MEMORY, Proof
-from tests.proofs.ways import RACES, WAYS
+from tests.proofs.ways import RACES, SHORT_RACE, WAYS
 
 pytestmark = [pytest.mark.prove, pytest.mark.timeout(3600)]
 
 SEEDS, SHARE = 10_000, 100
+PARTS = 16
+"""What all processors share of a row."""
 
 _PROOFS: list[Proof] = []
 """The one of this process of the pool."""
@@ -27,22 +29,26 @@ def _begin(root: str) -> None:
     _PROOFS.append(Proof(Path(root) / str(os.getpid())))
 
 
-def _kill(way: str, _: int) -> Tally:
-    tally = Tally(way, points=len(kill_points(_PROOFS[0], way)))
-    return tally.executed(_PROOFS[0], kills(_PROOFS[0], way))
+def _kill(way: str, part: int) -> Tally:
+    points, cases = kill_points(_PROOFS[0], way), kills(_PROOFS[0], way)
+    return Tally(way, points=len(points[part::PARTS])).executed(_PROOFS[0], cases[part::PARTS])
 
 
 def _pair(way: str, first: int) -> Tally:
     return pairs(_PROOFS[0], way, first)
 
 
-def _fault(way: str, _: int) -> Tally:
-    tally = Tally(way, points=len(_PROOFS[0].undisturbed(way).points))
-    return tally.executed(_PROOFS[0], faults(_PROOFS[0], way))
+def _fault(way: str, part: int) -> Tally:
+    points, cases = _PROOFS[0].undisturbed(way).points, faults(_PROOFS[0], way)
+    return Tally(way, points=len(points[part::PARTS])).executed(_PROOFS[0], cases[part::PARTS])
 
 
-def _race(way: str, start: int) -> Tally:
-    return schedules(_PROOFS[0], way, start)
+def _two_preemptions(way: str, start: int) -> Tally:
+    return schedules(_PROOFS[0], way, start, preemptions=2)
+
+
+def _three_preemptions(way: str, start: int) -> Tally:
+    return schedules(_PROOFS[0], way, start, preemptions=3)
 
 
 def _random(way: str, start: int) -> Tally:
@@ -77,7 +83,7 @@ def prove() -> Iterator[Prove]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_kill_at_every_point_changes_nothing(prove, way):
-    assert not prove("one kill", _kill, way, [0]).unlike
+    assert not prove("one kill", _kill, way, range(PARTS)).unlike
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -87,13 +93,18 @@ def test_two_kills_at_every_pair_of_points_change_nothing(prove, proof, way):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_fault_at_every_point_leaves_every_promise_kept(prove, way):
-    assert prove("one fault", _fault, way, [0]).executions
+    assert prove("one fault", _fault, way, range(PARTS)).executions
 
 
 @pytest.mark.parametrize("way", RACES)
-def test_all_schedules_with_three_preemptions_do_no_harm(prove, proof, way):
+def test_all_schedules_with_two_preemptions_do_no_harm(prove, proof, way):
     boundaries = len(proof.undisturbed_race(way).boundaries)
-    assert prove("three preemptions", _race, way, range(0, boundaries, WINDOW)).executions
+    assert prove("two preemptions", _two_preemptions, way, range(0, boundaries, WINDOW)).executions
+
+
+def test_all_schedules_with_three_preemptions_do_no_harm(prove, proof):
+    boundaries = len(proof.undisturbed_race(SHORT_RACE).boundaries)
+    assert prove("three preemptions", _three_preemptions, SHORT_RACE, range(0, boundaries, WINDOW)).executions
 
 
 def test_ten_thousand_executions_at_random_leave_every_promise_kept(prove):

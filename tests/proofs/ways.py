@@ -130,3 +130,6 @@ WAYS = {
 
 RACES = ("promote", "rollback of a rollout", "rollback in the window", "promote in the window", "refuse", "adopt")
 """Paths on which two controllers and a user have something to decide against each other."""
+
+SHORT_RACE = "rollback of a rollout"
+"""A request, a step and the request to go back again, on few boundaries."""
