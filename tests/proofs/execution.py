@@ -15,7 +15,7 @@ from tests.proofs.schedule import Boundary, Scheduler
 from tests.proofs.starts import Starts
 from tests.proofs.ways import WAYS
 
-TROUBLED = 400
+TROUBLED = 300
 """Random faults and moves happen at the first points only, so that everything comes to rest."""
 
 SHOWN = 25

@@ -23,7 +23,7 @@ from tests.proofs.substrate import FakeProjector, FakeSubstrate
 
 SHAPES, OTHER = Model("shapes"), Model("other")
 USER = "user"
-LONGEST = 150
+LONGEST = 300
 """Rounds within which everything rests, whatever happened."""
 
 PATIENCE = 10
