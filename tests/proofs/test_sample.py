@@ -6,6 +6,7 @@ import zlib
 import pytest
 
 from tests.proofs.cases import Tally, drawn, drawn_schedule, faults, first_kills, kills, pairs
+from tests.proofs.execution import Case
 from tests.proofs.ways import RACES, WAYS
 
 
@@ -48,3 +49,9 @@ def test_two_controllers_and_a_user_do_no_harm_in_any_order(proof, way, dice):
 def test_faults_and_races_at_random_leave_every_promise_kept(proof, start):
     tally = Tally("at random").executed(proof, map(drawn, range(start, start + 10)))
     assert not tally.violations, tally.violations[0]
+
+
+@pytest.mark.parametrize("verb", ["replace", "project"])
+@pytest.mark.parametrize("way", ["promote", "rollback by evidence"])
+def test_a_view_or_mirror_that_never_works_changes_nothing(proof, way, verb):
+    assert proof.execute(Case(way, broken=(verb,))).as_unkilled
