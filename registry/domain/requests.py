@@ -99,11 +99,18 @@ def _window_closed(turn: Turn) -> tuple[Draft, ...]:
 
 
 def _roll_back(turn: Turn, request: Request) -> tuple[Draft, ...]:
-    """Before the swap the rollout ends; in the window production goes back; later the version before is started."""
+    """Before the swap the rollout ends; in the window production goes back; later the version before is started.
+
+    A request names the version to leave. Once that has gone by itself, going back would be a second step.
+    """
     state, reason = turn.state, request.reason or "asked for"
+    if state.rollout is not None and not state.rollout.plan.steps and request.time <= state.rollout.started:
+        return (refused(request, f"production is on its way back to {state.rollout.version} already"),)
+    leaves = state.rollout.version if state.rollout is not None else state.production
+    if request.version is not None and request.version != leaves:
+        gone = f"version {request.version} is neither in production nor on its way there any more"
+        return (refused(request, f"{gone}; production is {state.production}, `geometry history` says why"),)
     if state.rollout is not None:
-        if not state.rollout.plan.steps and request.time <= state.rollout.started:
-            return (refused(request, f"production is on its way back to {state.rollout.version} already"),)
         return (abort(state, request),)
     if state.guarding is not None and state.guarding.previous is not None:
         return (go_back(state.guarding, reason, actor=request.by, request=request.id),)

@@ -9,6 +9,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from pathlib import Path
 from registry.domain.errors import Conflict, JournalDamaged
 
 ASIDE = ".aside-"
+_PROBE = ".probe-"
+_PROBING = 60.0
+"""Seconds that no probe takes."""
 
 
 def write_new(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -182,9 +186,10 @@ def clear_aside_directories(parent: Path) -> None:
 
 def probe(directory: Path) -> None:
     """Check that exclusive link, fsync and rename work in `directory`; raises JournalDamaged where they do not."""
-    name = directory / f".probe-{secrets.token_hex(8)}"
+    name = directory / f"{_PROBE}{secrets.token_hex(8)}"
     try:
         make_directory(directory)
+        _clear_probes(directory)
         link_new(name, b"first")
         _refuses_second_link(name)
         replace(name, b"second")
@@ -196,6 +201,13 @@ def probe(directory: Path) -> None:
         ) from error
     finally:
         name.unlink(missing_ok=True)
+
+
+def _clear_probes(directory: Path) -> None:
+    """Remove what killed probes left; one that still runs is younger."""
+    for left in directory.glob(f"{_PROBE}*"):
+        if time.time() - left.stat().st_mtime > _PROBING:
+            left.unlink(missing_ok=True)
 
 
 def _refuses_second_link(name: Path) -> None:

@@ -195,6 +195,17 @@ def test_a_later_rollback_returns_the_version_before_without_steps() -> None:
     assert place.state.guarding.previous == V2
 
 
+@pytest.mark.parametrize("begin", [stepping, settled, back_in_window])
+def test_a_rollback_of_a_version_that_left_by_itself_goes_no_further_back(
+    begin: Callable[[], Installation],
+) -> None:
+    place = begin()
+    place.ask("rollback", V3)
+    (entry,) = place.turn().drafts
+    assert entry.kind == "refused"
+    assert "version 3 is neither in production nor on its way there any more" in entry.data["reason"]
+
+
 def test_a_later_rollback_can_be_ended_before_the_old_version_is_ready() -> None:
     place = settled()
     place.obeys = False

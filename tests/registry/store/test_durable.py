@@ -68,6 +68,15 @@ def test_a_fit_volume_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
     assert list((tmp_path / "journal").iterdir()) == []
 
 
+def test_what_a_killed_probe_left_is_removed_and_a_running_one_is_not(tmp_path: Path) -> None:
+    left, running = tmp_path / ".probe-dead", tmp_path / ".probe-alive"
+    left.touch()
+    running.touch()
+    os.utime(left, (1, 1))
+    durable.probe(tmp_path)
+    assert list(tmp_path.iterdir()) == [running]
+
+
 def test_an_unfit_volume_is_refused() -> None:
     # procfs has neither links nor new files, for root and everybody else
     with pytest.raises(JournalDamaged, match=f"/proc/{os.getpid()}/fd.*volume unfit"):
