@@ -17,7 +17,7 @@ from registry.adapters.latency import LatencyProbe
 from registry.adapters.monitoring import Target, scrape
 from registry.controller.backups import Backups
 from registry.controller.measuring import staging_latency
-from registry.controller.ports import Projection, Scrape, Substrate
+from registry.controller.ports import Probe, Projection, Scrape, Substrate
 from registry.domain.checklist import Candidate
 from registry.domain.decision import decide
 from registry.domain.errors import Conflict, InvalidDocument, JournalDamaged, RegistryError
@@ -74,7 +74,7 @@ class Controller:
     substrate: Substrate
     projector: Projection | None = None
     backups: Backups | None = None
-    probe: LatencyProbe = field(default_factory=LatencyProbe)
+    probe: Probe = field(default_factory=LatencyProbe)
     now: Callable[[], datetime] = clock
     scrape: Scrape = scrape
     _watched: dict[Model, Watched] = field(default_factory=dict)

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from registry.adapters.latency import LatencyProbe, Subject
-from registry.adapters.local.substrate import LocalSubstrate
+from registry.adapters.latency import Subject
+from registry.controller.ports import Probe, Substrate
 from registry.domain.checklist import Candidate
 from registry.domain.observation import Latency
 from registry.domain.policy import Policy
@@ -18,8 +18,8 @@ def staging_latency(
     policy: Policy,
     candidates: Mapping[Version, Candidate],
     *,
-    substrate: LocalSubstrate,
-    probe: LatencyProbe,
+    substrate: Substrate,
+    probe: Probe,
 ) -> Mapping[Version, Latency]:
     """The latency that the oldest promotion waits for, once it is known; it is measured beside the turns."""
     request = measured(state)

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from registry.adapters.latency import Subject
 from registry.adapters.local.substrate import Endpoint
 from registry.adapters.monitoring import Target
 from registry.domain.journal import Anchor
-from registry.domain.observation import Counters, ObservedRevision, ObservedRoute
+from registry.domain.observation import Counters, Latency, ObservedRevision, ObservedRoute
 from registry.domain.release import Release
 from registry.domain.state import State
 from registry.domain.version import Model, Version
@@ -36,6 +37,9 @@ class Substrate(Protocol):
     def endpoints(self, model: Model) -> Mapping[Version, Endpoint]:
         """Where the running revisions answer directly."""
 
+    def staging(self, model: Model) -> Endpoint | None:
+        """Where the staging revision answers, once it is the released one, identified and ready."""
+
     def apply(self, releases: Sequence[Release], now: datetime) -> None:
         """One step towards these releases: pods before weight, weight away before pods, the anchor with the weight.
 
@@ -54,6 +58,13 @@ class Projection(Protocol):
 
     def stop(self) -> None:
         """End what is on its way."""
+
+
+class Probe(Protocol):
+    """Measures the latency of staging revisions beside the turns."""
+
+    def latency(self, key: str, subject: Subject) -> Latency | None:
+        """What was measured for `key`, None as long as that is not known. Returns at once."""
 
 
 class Scrape(Protocol):

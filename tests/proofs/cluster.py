@@ -46,7 +46,6 @@ class Pod:
     restarts: int = 0
     good: int = 0
     bad: int = 0
-    first_answer: datetime | None = None
 
     @property
     def ready(self) -> bool:
@@ -121,7 +120,7 @@ class Cluster:
             if pod.version == version:
                 self._started += 1
                 pod.incarnation, pod.boots, pod.unready_since = self._started, self.behaviour(version).boots, self.now
-                pod.restarts, pod.good, pod.bad, pod.first_answer = pod.restarts + 1, 0, 0, None
+                pod.restarts, pod.good, pod.bad = pod.restarts + 1, 0, 0
 
     def flap(self, model: Model) -> None:
         """Nothing is ready for a round; no process ended."""
@@ -162,7 +161,6 @@ class Cluster:
                 bad = round(answers * self.behaviour(version).errors)
                 live[0].good += answers - bad
                 live[0].bad += bad
-                live[0].first_answer = live[0].first_answer or self.now
                 service.answered[version] += answers
 
 

@@ -19,7 +19,7 @@ from tests.proofs.cluster import Cluster
 from tests.proofs.disk import hooked
 from tests.proofs.machine import Killed, Machine
 from tests.proofs.oracle import Oracle, Violation
-from tests.proofs.substrate import FakeProjector, FakeSubstrate
+from tests.proofs.substrate import FakeProbe, FakeProjector, FakeSubstrate
 
 SHAPES, OTHER = Model("shapes"), Model("other")
 USER = "user"
@@ -90,6 +90,7 @@ class Installation:
             self.home,
             substrate,
             FakeProjector(self.machine),
+            probe=FakeProbe(self.machine),
             now=lambda: self.cluster.now,
             scrape=substrate.scrape,
         )

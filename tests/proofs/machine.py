@@ -45,6 +45,7 @@ ON_DISK = frozenset({Fault.KILL, Fault.FAIL, Fault.LOST, Fault.BROKEN})
 ON_SUBSTRATE = frozenset({Fault.KILL, Fault.FAIL, Fault.LOST, Fault.BROKEN, Fault.LATE, Fault.REFUSE})
 ON_LOOKS = frozenset({Fault.SILENT, Fault.LIE, Fault.FLAP, Fault.CRASH})
 ON_COUNTERS = frozenset({Fault.MISSING, Fault.STALE, Fault.BACKWARDS})
+ON_MEASURING = frozenset({Fault.SILENT})
 ON_PROJECTION = frozenset({Fault.KILL, Fault.FAIL, Fault.BROKEN})
 
 

@@ -12,13 +12,21 @@ from registry.domain.documents import sha256
 from registry.domain.errors import JournalDamaged
 from registry.domain.fold import fold
 from registry.domain.journal import NO_ANCHOR, Entry, Kind
+from registry.domain.policy import LAST_WEIGHT
+from registry.domain.signals import ERRORS, LATENCY, LOW_CONFIDENCE, RATIO, REFUSED
 from registry.domain.stages import Stage
-from registry.domain.state import State
+from registry.domain.state import Rollout, State
 from registry.domain.version import Model, Version
 from registry.store.home import Home
 from registry.store.journal import JournalStore
 from tests.proofs.cluster import Cluster, Service
 from tests.proofs.machine import Point
+
+ALWAYS = (ERRORS, REFUSED, LOW_CONFIDENCE)
+"""Signals that block every step that has a weight."""
+
+COUNTED = (*ALWAYS, LATENCY, RATIO)
+"""Signals whose exposure is answers of live requests, one image each."""
 
 
 class Violation(AssertionError):
@@ -176,13 +184,19 @@ class Oracle:
         if entry.kind is Kind.STARTED:
             watch.began = given
         if rollout is not None and rollout.step >= 0 and watch.began is not None and watch.truth is not None:
-            version, evidence = rollout.version, rollout.evidence
-            since = {"step": (evidence.step, watch.truth), "rollout": (evidence.total, watch.began)}
-            for what, (counted, then) in since.items():
-                if counted.canary_exposure > given[version] - then[version]:
-                    raise Violation(f"{watch.model}: {counted} counts in this {what}, given are {given} − {then}")
-            if rollout.base is not None and _advances(entry, rollout.step) and not evidence.step.canary_exposure:
-                raise Violation(f"{watch.model} entry {entry.sequence} ({entry.kind}): passed without an answer")
+            for signal in [name for name in COUNTED if name in rollout.evidence]:
+                evidence = rollout.evidence[signal]
+                since = {"step": (evidence.step, watch.truth), "rollout": (evidence.total, watch.began)}
+                for what, (counted, then) in since.items():
+                    if counted.canary_exposure > given[rollout.version] - then[rollout.version]:
+                        raise Violation(
+                            f"{watch.model}: {signal} counts {counted} in this {what}, given are {given} − {then}"
+                        )
+            unseen = [name for name in _blocking(rollout) if not _answers(rollout, name)]
+            if rollout.base is not None and unseen and _advances(entry, rollout.step):
+                raise Violation(
+                    f"{watch.model} entry {entry.sequence} ({entry.kind}): passed without an answer on {unseen}"
+                )
         if entry.kind is Kind.STEPPED and (rollout is None or entry.data["step"] != rollout.step):
             watch.truth = given
 
@@ -224,6 +238,17 @@ class Oracle:
 
 def _advances(entry: Entry, step: int) -> bool:
     return entry.kind is Kind.PROMOTED or (entry.kind is Kind.STEPPED and entry.data["step"] > step)
+
+
+def _blocking(rollout: Rollout) -> tuple[str, ...]:
+    """What must have been seen before a step is passed; every revision of the fake cluster is one pod."""
+    if not rollout.weight:
+        return ()
+    return (*ALWAYS, LATENCY) if rollout.weight == LAST_WEIGHT else ALWAYS
+
+
+def _answers(rollout: Rollout, signal: str) -> int:
+    return rollout.evidence[signal].step.canary_exposure if signal in rollout.evidence else 0
 
 
 def _holds(entries: tuple[Entry, ...], service: Service) -> bool:

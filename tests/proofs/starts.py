@@ -16,10 +16,12 @@ from tests.proofs.ways import promote
 
 POLICY = """\
 serving: {minReplicas: 1}
+checklist: [{check: latency, required: false}]
 rollout:
   steps: [{weight: 20, soak: 1}, {weight: 50, soak: 1}]
   beta: 0.5
-  floors: {errors: 0.2}
+  floors: {errors: 0.2, latency: 0.2, refused: 0.2, low_confidence: 0.2}
+  warmup: 1
   deadline: 100
   rollbackWindow: 24
 """

@@ -9,16 +9,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from registry.adapters.latency import Subject
 from registry.adapters.local.substrate import Endpoint
 from registry.adapters.monitoring import Target
 from registry.domain.errors import Conflict, InvalidDocument
 from registry.domain.journal import Anchor
-from registry.domain.observation import Counters, ObservedRevision, ObservedRoute
+from registry.domain.observation import Counters, Latency, ObservedRevision, ObservedRoute
 from registry.domain.release import Release, RevisionRelease
+from registry.domain.signals import LATENCY_EDGES
 from registry.domain.state import State
 from registry.domain.version import Model, Version
 from tests.proofs.cluster import LATE, Cluster, Pod, Service
-from tests.proofs.machine import ON_COUNTERS, ON_LOOKS, ON_PROJECTION, ON_SUBSTRATE, Fault, Machine
+from tests.proofs.machine import ON_COUNTERS, ON_LOOKS, ON_MEASURING, ON_PROJECTION, ON_SUBSTRATE, Fault, Machine
 
 DRAIN = timedelta(seconds=5)
 FENCED = True
@@ -42,6 +44,7 @@ class FakeSubstrate:
         self._cluster = cluster
         self._machine = machine
         self._generations: dict[Model, int] = {}
+        self._staging: dict[Model, RevisionRelease | None] = {}
         self._seen: dict[Model, tuple[Mapping[Version, int], datetime]] = {}
         self._lying: dict[Model, int] = {}
         self._counters: dict[tuple[Model, Version], Counters] = {}
@@ -96,6 +99,13 @@ class FakeSubstrate:
         pods = sorted(self._cluster.service(model).pods.items(), key=lambda item: not item[0].startswith("staging"))
         return {pod.version: Endpoint(f"http://{name}", name, str(pod.incarnation)) for name, pod in pods}
 
+    def staging(self, model: Model) -> Endpoint | None:
+        wanted = self._staging.get(model)
+        pod = self._cluster.service(model).pods.get(f"staging-{wanted.name}") if wanted else None
+        if pod is None or not pod.ready or pod.digest != wanted.digest:
+            return None
+        return Endpoint(f"http://staging-{wanted.name}", wanted.name, str(pod.incarnation))
+
     def scrape(
         self, targets: Sequence[Target], envoy_url: str | None, *, timeout: float
     ) -> tuple[Mapping[Version, Counters], Mapping[Version, str]]:
@@ -137,6 +147,7 @@ class FakeSubstrate:
 
     def apply(self, releases: Sequence[Release], now: datetime) -> None:
         for release in releases:
+            self._staging[release.model] = release.staging
             self._step(release, self._cluster.service(release.model), now)
 
     def _step(self, release: Release, service: Service, now: datetime) -> None:
@@ -184,6 +195,23 @@ class FakeSubstrate:
         special = {Fault.REFUSE: refuse, Fault.LATE: fenced(late or postpone)}
         faults = ON_SUBSTRATE - {Fault.LATE} if name.startswith("anchor") else ON_SUBSTRATE
         self._machine.point(f"{name} of {model}", faults, fenced(act), special=special)
+
+
+class FakeProbe:
+    """Begins to measure when it is first asked, and knows when it is asked again. It dies with its controller."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._measured: dict[str, Latency] = {}
+
+    def latency(self, key: str, subject: Subject) -> Latency | None:
+        known = self._measured.get(key)
+        if known is None:
+            good = Latency(subject.requests, 0, LATENCY_EDGES[0])
+            silent = Latency(subject.requests, subject.requests, None)
+            name, special = f"measure {subject.model}", {Fault.SILENT: lambda: silent}
+            self._measured[key] = self._machine.point(name, ON_MEASURING, lambda: good, special=special)
+        return known
 
 
 class FakeProjector:
@@ -235,5 +263,7 @@ def _counters(pod: Pod) -> Counters:
         predictor_errors=pod.bad,
         proxy_errors=pod.bad,
         incarnation=str(pod.incarnation),
-        first_answer=pod.first_answer,
+        within=(pod.good,) * len(LATENCY_EDGES),
+        images=pod.good,
+        low_confidence=0,
     )
