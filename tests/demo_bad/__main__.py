@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from registry.domain.documents import moment
 from tests.demo_bad.installation import MODEL, Installation, running
 from training.traffic import CONNECTIONS, Shot, flowing, shots
 
@@ -56,16 +57,21 @@ def _goes_back(
     """A canary with a fault, under traffic, until its rollout has ended."""
     _tell(f"version {version} {name}")
     place.publish(version, **fault)
-    with flowing(place.url, good, rate=RATE):
+    with flowing(place.url, good, rate=RATE), place.routed() as routed:
         began = time.monotonic()
         place.geometry("promote", version, "--to", "production", "--yes", "--wait", "--timeout", "170", codes=(1,))
         seconds = time.monotonic() - began
+        place.until(lambda: not routed[-1][1].get(version))
     entry = place.last("rolled_back", "promoted", "expired")
     numbers = entry["data"].get("numbers", {})
     cost = numbers.get("rollout", {})
     right = entry["kind"] == "rolled_back" and numbers.get("signal") == signal
     right = right and place.status()["production"] == "1"
-    said = f"{entry['kind']} after {seconds:.0f} s, {cost.get('answers')} canary answers, {cost.get('errors')} errors"
+    changed = (routed[-1][0] - moment(entry["time"])).total_seconds()
+    said = (
+        f"{entry['kind']} after {seconds:.0f} s, weights changed {changed:.1f} s after the verdict, "
+        f"{cost.get('answers')} canary answers, {cost.get('errors')} errors"
+    )
     return Outcome(f"a canary that {name}", right, f"{said}: {entry['data']['reason']}")
 
 

@@ -4,14 +4,19 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from registry.adapters.local.envoy import weights
+from registry.adapters.local.proxy import Proxy
 from registry.adapters.local.revision import free_port
+from registry.domain.version import model_name
 from tests.fixtures.versions import publish_tiny
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +34,9 @@ rollout:
 """
 """Latency is not asked for in staging: two of the faults would end there."""
 
+LOOK = 0.05
+"""Seconds between two looks at Envoy's routes."""
+
 PATIENCE = 180.0
 """Seconds that anything may take here."""
 
@@ -36,8 +44,8 @@ PATIENCE = 180.0
 class Installation:
     """Its home, and where its live traffic goes."""
 
-    def __init__(self, home: Path, url: str) -> None:
-        self.home, self.url = home, url
+    def __init__(self, home: Path, url: str, admin: int) -> None:
+        self.home, self.url, self._admin = home, url, admin
 
     def publish(self, version: str, **fault: float) -> None:
         """A version that the checklist passes; the fault lies beside it, as the version itself must not change."""
@@ -74,6 +82,28 @@ class Installation:
                 raise RuntimeError(f"not in {PATIENCE:.0f} s; status: {self.status()}")
             time.sleep(0.5)
 
+    @contextmanager
+    def routed(self) -> Iterator[list[tuple[datetime, dict[str, int]]]]:
+        """Weights as Envoy applied them while the block lasts, each with when it was first seen."""
+        seen: list[tuple[datetime, dict[str, int]]] = []
+        ended, proxy = threading.Event(), Proxy(self._admin)
+
+        def look() -> None:
+            while not ended.wait(LOOK):
+                applied = proxy.applied()
+                found = dict(weights(applied.live, model_name(MODEL))) if applied else {}
+                if found and (not seen or seen[-1][1] != found):
+                    seen.append((datetime.now(UTC), found))
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            yield seen
+        finally:
+            ended.set()
+            looking.join()
+            proxy.close()
+
     def _command(self, *arguments: str) -> list[str]:
         return [str(Path(sys.executable).with_name("geometry")), *arguments, "--home", str(self.home)]
 
@@ -87,7 +117,8 @@ def running() -> Iterator[Installation]:
         (home / "policy.yaml").write_text(POLICY)
         publish_tiny(home, version="1")
         log = Path(folder) / "controller.log"
-        ports = ["--public-port", str(port), "--pinned-port", str(free_port()), "--admin-port", str(free_port())]
+        admin = free_port()
+        ports = ["--public-port", str(port), "--pinned-port", str(free_port()), "--admin-port", str(admin)]
         with log.open("wb") as output:
             controller = subprocess.Popen(
                 [sys.executable, str(CONTROLLER), "--home", str(home), *ports],
@@ -95,7 +126,7 @@ def running() -> Iterator[Installation]:
                 stderr=output,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
             )
-        made = Installation(home, f"http://127.0.0.1:{port}")
+        made = Installation(home, f"http://127.0.0.1:{port}", admin)
         try:
             made.until(lambda: (home / "run").exists() and "production" in made.status())
             made.geometry("promote", "1", "--to", "production", "--yes", "--wait", "--timeout", "120")
