@@ -18,7 +18,7 @@ from registry.cli import (
     report,
     status,
 )
-from registry.domain.errors import InvalidName, NotFound, Refused, RegistryError, Unreachable
+from registry.domain.errors import InvalidName, JournalDamaged, NotFound, Refused, RegistryError, Unreachable
 
 PLUGINS = "geometry.commands"
 """Entry points of this group are verbs of packages that the registry does not know, such as `train`."""
@@ -31,7 +31,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 refused by a rule, 4 timeout, 5 unreachable.",
+    epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 refused by a rule, 4 timeout, 5 unreachable: no controller, or the "
+    "journal is not the one that was acted upon.",
 )
 for add in (
     promotion.add,
@@ -66,7 +67,7 @@ def exit_code(error: Exception) -> int:
     """The exit code of an error."""
     if isinstance(error, Refused):
         return REFUSED
-    if isinstance(error, Unreachable):
+    if isinstance(error, Unreachable | JournalDamaged):
         return UNREACHABLE
     if isinstance(error, InvalidName):
         return USAGE

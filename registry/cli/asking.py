@@ -6,10 +6,11 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from registry.adapters.local.anchors import DIRECTORY, read_anchors
 from registry.cli.options import now, say, user
 from registry.domain.errors import Refused, Unreachable
 from registry.domain.fold import fold
-from registry.domain.journal import Entry, Kind
+from registry.domain.journal import Entry, Kind, check_anchor
 from registry.domain.plan import StepPlan, parse_step
 from registry.domain.state import State
 from registry.domain.version import Model
@@ -40,6 +41,13 @@ def require_controller(home: Home) -> None:
         raise Unreachable(f"{home.root}: no controller runs here; start it with `geometry local up`")
 
 
+def require_journal(home: Home, model: Model) -> None:
+    """Raise JournalDamaged unless the journal holds what was acted upon: a request would never be answered."""
+    anchor = read_anchors(home.root / DIRECTORY).get(model)
+    if anchor is not None:
+        check_anchor(home.journal_of(model).read(), anchor)
+
+
 def wait_for(look: Callable[[], T | None], *, seconds: float, what: str) -> T:
     """Look until there is something; raises TimeoutError."""
     deadline = time.monotonic() + seconds
@@ -53,11 +61,13 @@ def wait_for(look: Callable[[], T | None], *, seconds: float, what: str) -> T:
 
 
 def ask(home: Home, model: Model, request: Mapping[str, Any], *, seconds: float, by: str | None = None) -> Entry:
-    """File a request and return the entry that answers it; raises Refused, Unreachable or TimeoutError.
+    """File a request and return the entry that answers it; raises Refused, Unreachable, JournalDamaged or TimeoutError.
 
     by: another name than the login's. Nobody checks it on one machine, so the entry keeps the login beside it.
     """
     require_controller(home)
+    if request["action"] != "adopt":
+        require_journal(home, model)
     journal, actor = home.journal_of(model), {"authenticated": False, **({"login": user()} if by else {})}
     asked = {"id": uuid.uuid4().hex, "model": model, **request, **actor}
     filed = file_request(journal, asked, by=by or user(), now=now())
@@ -65,7 +75,7 @@ def ask(home: Home, model: Model, request: Mapping[str, Any], *, seconds: float,
 
 
 def answer_to(home: Home, model: Model, request: str, *, seconds: float) -> Entry:
-    """Wait for the entry that answers the request of this id; raises Refused, Unreachable or TimeoutError."""
+    """Wait for the entry that answers the request of this id; raises as `ask` does."""
     journal, told = home.journal_of(model), False
 
     def answer() -> Entry | None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.asking import summary
+from registry.cli.asking import require_journal, summary
 from registry.cli.completion import ModelOption
 from registry.cli.options import MODEL, Format, FormatOption, HomeOption, now, place
 from registry.cli.printing import print_data, print_table
@@ -35,8 +35,9 @@ def history(
     home: HomeOption = None,
 ) -> None:
     """Print the journal: what was asked, by whom, what was decided, and why; with --at what served at that time."""
-    name = model_name(model)
-    entries = place(home).journal_of(name).read()
+    found, name = place(home), model_name(model)
+    require_journal(found, name)
+    entries = found.journal_of(name).read()
     if at is not None:
         _print_moment(moment_of(name, entries, _time(at)), output)
         return

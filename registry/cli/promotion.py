@@ -160,6 +160,8 @@ def adopt(
     """Go on from the journal that is there, although it is not the one that was acted upon last."""
     found, name = place(home), model_name(model)
     require_controller(found)
-    confirm(f"Go on from the journal of {model} as it is?", yes=yes)
+    production = state_of(found, name).production or "nothing"
+    ends = f"It has {production} in production; whatever else is served will end."
+    confirm(f"Go on from the journal of {model} as it is? {ends}", yes=yes)
     request = {"action": "adopt", "version": None, "to": "", "reason": reason}
     say(f"accepted: {summary(ask(found, name, request, seconds=ANSWER))}")

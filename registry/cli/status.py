@@ -29,7 +29,7 @@ from typing import Annotated, Any
 
 import typer
 
-from registry.cli.asking import controller_runs, follow, require_controller
+from registry.cli.asking import controller_runs, follow, require_controller, require_journal
 from registry.cli.completion import ModelOption
 from registry.cli.evidence import evidence
 from registry.cli.notices import notices
@@ -56,7 +56,10 @@ def status(
     output: FormatOption = Format.TABLE,
     home: HomeOption = None,
 ) -> None:
-    """Show which version serves, what is in progress, what the judge says, and what is awaited."""
+    """Show which version serves, what is in progress, what the judge says, and what is awaited.
+
+    Exit 5 says that the journal is not the one that was acted upon.
+    """
     found, name = place(home), model_name(model)
     if watch:
         require_controller(found)
@@ -66,6 +69,7 @@ def status(
         print_status(seen)
     else:
         print_data(seen, output)
+    require_journal(found, name)
 
 
 def _watch(found: Home, model: Model, *, seconds: float, output: Format) -> None:

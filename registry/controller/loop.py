@@ -22,7 +22,7 @@ from registry.domain.checklist import Candidate
 from registry.domain.decision import decide
 from registry.domain.errors import Conflict, InvalidDocument, JournalDamaged, RegistryError
 from registry.domain.fold import fold
-from registry.domain.journal import Anchor, Draft, Entry, adoption, check_anchor
+from registry.domain.journal import NO_ANCHOR, Anchor, Draft, Entry, adoption, check_anchor
 from registry.domain.observation import Counters, Observation
 from registry.domain.release import Release
 from registry.domain.state import State, release
@@ -54,7 +54,7 @@ def clock() -> datetime:
 
 @dataclass
 class Watched:
-    """One model between two turns."""
+    """One model between two turns. head: the newest entry that was read; no journal without it is gone on from."""
 
     journal: JournalStore
     state: State
@@ -64,6 +64,18 @@ class Watched:
     problem: str | None = None
     turns: int = 0
     readings: dict[Version, Readings] = field(default_factory=dict)
+    head: Anchor = NO_ANCHOR
+
+    def read(self, journal: JournalStore) -> Sequence[Entry]:
+        """All entries, folded. When what was read before is gone, `journal` is read from its start the next time, as it
+        may be another one that is to be adopted."""
+        try:
+            entries = self.journal.read()
+        except JournalDamaged:
+            self.journal, self.state, self.memory = journal, State(self.state.model), Memory()
+            raise
+        self.state = fold(self.state.model, entries[self.state.head.sequence :], state=self.state)
+        return entries
 
 
 @dataclass
@@ -104,13 +116,13 @@ class Controller:
         return tuple(sorted({*self.home.versions().models(), *self.home.journals()}))
 
     def _turn(self, watched: Watched) -> bool:
+        model, now = watched.state.model, self.now()
         # Before the journal: whoever acts meanwhile makes no journal look short, and what follows from it here is late.
-        anchor = self.substrate.anchor(watched.state.model)
-        entries = watched.journal.read()
-        watched.state = fold(watched.state.model, entries[watched.state.head.sequence :], state=watched.state)
-        now = self.now()
-        if anchor is not None:
-            self._check_anchor(watched, entries, anchor, now)
+        anchor = self.substrate.anchor(model)
+        entries = watched.read(self.home.journal_of(model))
+        for acted_upon in filter(None, (anchor, watched.head)):
+            self._check_anchor(watched, entries, acted_upon, now)
+        watched.head = watched.state.head
         turn = self._observe(watched, now)
         decision = decide(turn)
         self._record(watched, decision, entries, now)
@@ -149,6 +161,7 @@ class Controller:
                 raise
             draft = adoption(entries, anchor, request=asked[0].id, by=asked[0].by, reason=asked[0].reason)
             watched.journal.append([draft], head=entries[-1], now=now)
+            watched.head = NO_ANCHOR
             raise Conflict("the journal was adopted; this turn saw what was before") from None
 
     def _counters(self, watched: Watched, now: datetime) -> Mapping[Version, Counters]:

@@ -139,6 +139,10 @@ def verify_chain(entries: Sequence[Entry], *, after: Anchor = NO_ANCHOR) -> Anch
     return after
 
 
+REMEDY = "restore it from a backup, or go on from what there is with `geometry adopt --reason`"
+"""The ways on from a journal that is not the one acted upon."""
+
+
 def check_anchor(entries: Sequence[Entry], anchor: Anchor) -> None:
     """Check that a verified journal still holds the entry that was acted upon last.
 
@@ -148,14 +152,13 @@ def check_anchor(entries: Sequence[Entry], anchor: Anchor) -> None:
     if anchor.sequence == 0 or any(_adopts(entry, anchor) for entry in entries):
         return
     wanted = f"entry {anchor.sequence} with sha256 {anchor.sha256[:12]}, which was acted upon"
-    remedy = "restore it from a backup, or go on from what there is with `geometry adopt --reason`"
     if len(entries) < anchor.sequence:
         found = f"only {len(entries)} entries" if entries else "no entries"
-        raise JournalDamaged(f"journal: found {found}, wanted {wanted}; {remedy}")
+        raise JournalDamaged(f"journal: found {found}, wanted {wanted}; {REMEDY}")
     found = entries[anchor.sequence - 1].anchor.sha256
     if found != anchor.sha256:
         raise JournalDamaged(
-            f"journal: found entry {anchor.sequence} with sha256 {found[:12]}, wanted {wanted}; {remedy}"
+            f"journal: found entry {anchor.sequence} with sha256 {found[:12]}, wanted {wanted}; {REMEDY}"
         )
 
 

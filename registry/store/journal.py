@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from registry.domain.errors import Conflict, InvalidDocument, JournalDamaged
-from registry.domain.journal import NO_ANCHOR, Draft, Entry, parse_entry, seal, verify_chain
+from registry.domain.journal import NO_ANCHOR, REMEDY, Draft, Entry, parse_entry, seal, verify_chain
 from registry.domain.version import Model, model_name
 from registry.store import durable
 
@@ -75,7 +75,7 @@ class JournalStore:
     def _require(self, head: Entry) -> None:
         path = self._path(head.sequence)
         if not path.exists():
-            raise JournalDamaged(f"journal entry {path.name}: was read before and is missing now")
+            raise JournalDamaged(f"journal entry {path.name}: was read before and is missing now; {REMEDY}")
 
     def _all(self) -> list[Entry]:
         if not self.directory.exists():
