@@ -94,7 +94,10 @@ class Installation:
             self.controller.turn()
 
     def promote(self, version: str, to: str = "production") -> None:
-        request = {"id": f"promote-{version}", "action": "promote", "version": version, "to": to}
+        self.request("promote", version=version, to=to)
+
+    def request(self, action: str, **more: str) -> None:
+        request = {"id": f"{action}-{more.get('version')}", "action": action, **more}
         file_request(self.home.journal_of(SHAPES), request, by="somebody", now=self.now())
 
     def first(self) -> None:

@@ -55,6 +55,27 @@ def test_a_journal_that_vanishes_while_serving_leaves_the_route_as_it_is(served)
     served.until(lambda: not served.problem() and served.weights() == {"1": 100})
 
 
+def test_a_journal_emptied_while_serving_is_acted_upon_only_when_it_is_adopted(served):
+    (served.home.journal / "shapes").rename(served.home.root / "aside")
+    served.until(lambda: "found no entries, wanted entry" in served.problem())
+    served.promote("1")
+    served.controller.turn()
+    assert (served.kinds(), served.ask()[0]) == (["requested"], 200)
+    served.request("adopt")
+    served.until(lambda: served.state().production == "1")
+    assert served.kinds()[2:4] == ["adopted", "published"]
+
+
+def test_a_journal_rolled_back_while_serving_is_not_acted_upon_whatever_was_acted_upon_last(served):
+    served.request("abort")
+    served.until(lambda: "refused" in served.kinds())
+    last = max((served.home.journal / "shapes").glob("*.json"))
+    last.unlink()
+    for _ in range(3):
+        served.controller.turn()
+    assert "which was acted upon" in served.problem()
+
+
 def test_a_tampered_version_is_never_published_and_is_named(installation, caplog):
     file = installation.home.store / "models/shapes/1/model.tflite"
     file.write_bytes(file.read_bytes()[:-1] + b"!")
