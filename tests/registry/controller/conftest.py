@@ -86,7 +86,7 @@ class Installation:
         self.stop()
         self.start()
 
-    def until(self, condition: Callable[[], object], *, seconds: float = 15) -> None:
+    def until(self, condition: Callable[[], object], *, seconds: float = 60) -> None:
         """Turns until the condition holds."""
         end = time.monotonic() + seconds
         while not condition():
