@@ -6,7 +6,7 @@ import typer
 
 from registry.cli.asking import controller_runs
 from registry.cli.completion import ModelOption, complete_version
-from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place
+from registry.cli.options import BRING_BACK, MODEL, Format, FormatOption, HomeOption, advising, place
 from registry.cli.printing import print_data, print_table
 from registry.domain.comparison import compare, document
 from registry.domain.version import model_name, version_name
@@ -28,7 +28,8 @@ def compare_versions(
     found, name = place(home), model_name(model)
     store, trust = found.versions(), found.trust()
     sides = [read_candidate(store, trust, name, version_name(version)) for version in (base, candidate)]
-    seen = document(compare(*sides))
+    with advising(BRING_BACK):
+        seen = document(compare(*sides))
     revisions = read_view(found, name).get("revisions", {}) if controller_runs(found) else {}
     traffic = {side: (revisions.get(seen[side]) or {}).get("traffic") for side in ("base", "candidate")}
     seen["traffic"] = traffic

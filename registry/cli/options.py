@@ -3,6 +3,8 @@
 import getpass
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from registry.domain.errors import NotVerified
 from registry.domain.fold import fold
 from registry.domain.state import State
 from registry.domain.version import DEFAULT_MODEL, Model, model_name
@@ -34,6 +37,7 @@ AsOption = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Recorded in the journal.")]
 YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+BRING_BACK = "bring its signed files with `geometry models import` or `geometry restore`, or take another version"
 MODEL: str = DEFAULT_MODEL
 AS: str | None = None
 
@@ -62,6 +66,15 @@ def user() -> str:
 def say(text: str) -> None:
     """Progress, for people."""
     print(text, file=sys.stderr)
+
+
+@contextmanager
+def advising(advice: str) -> Iterator[None]:
+    """Say what to do about what does not verify: that depends on what it was needed for."""
+    try:
+        yield
+    except NotVerified as error:
+        raise NotVerified(f"{error}; {advice}") from error
 
 
 def confirm(question: str, *, yes: bool) -> None:

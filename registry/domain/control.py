@@ -28,7 +28,10 @@ def _resume(state: State, request: Request) -> Draft:
     if state.rollout is None:
         return refused(request, _nothing(state, "to resume"))
     if state.rollout.paused is None:
-        return refused(request, f"the rollout of {state.rollout.version} is not paused; there is nothing to resume")
+        return refused(
+            request,
+            f"the rollout of {state.rollout.version} is not paused; `geometry status` shows what it waits for",
+        )
     return _control(Kind.RESUMED, request, state.rollout.version)
 
 
@@ -60,7 +63,7 @@ def _nothing(state: State, what: str) -> str:
         )
     if any(request.action == "promote" for request in state.requests):
         return f"the promotion that waits has not begun; there is nothing {what}, `geometry abort` withdraws it"
-    return f"no rollout is in progress; there is nothing {what}"
+    return f"no rollout is in progress; there is nothing {what}, `geometry promote VERSION --to production` begins one"
 
 
 CONTROLS: Mapping[str, Callable[[State, Request], Draft]] = {"pause": _pause, "resume": _resume, "abort": abort}
