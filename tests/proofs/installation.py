@@ -23,7 +23,7 @@ from tests.proofs.cluster import Cluster
 from tests.proofs.disk import hooked
 from tests.proofs.machine import Killed, Machine
 from tests.proofs.oracle import Oracle, Violation
-from tests.proofs.substrate import FakeProbe, FakeProjector, FakeSubstrate
+from tests.proofs.substrate import FakeProbe, FakeProjector, FakeSubstrate, mirrors
 
 SHAPES, OTHER = Model("shapes"), Model("other")
 USER = "user"
@@ -157,7 +157,7 @@ class Installation:
         wanted = release(state)
         pods = {revision.name for revision in wanted.live}
         pods |= {f"staging-{wanted.staging.name}"} if wanted.staging else set()
-        routed = service.told == service.applied == wanted.weights
+        routed = service.told == service.applied == wanted.weights and service.mirrored == mirrors(wanted)
         return routed and service.pods.keys() == pods and service.anchor == wanted.anchor
 
     def run(self, rounds: AbstractContextManager[Callable[[], None]] | None = None) -> None:

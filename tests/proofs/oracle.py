@@ -34,13 +34,14 @@ class Violation(AssertionError):
 
 @dataclass
 class Ledger:
-    """What the journal of one model permits so far. allowed: the largest live weight of each version; history: the same
-    after each entry.
+    """What the journal of one model permits so far. allowed: the largest live weight of each version; copied: the same
+    of copies. history: both after each entry.
     """
 
     digests: dict[Version, str] = field(default_factory=dict)
     allowed: dict[Version, int] = field(default_factory=dict)
-    history: list[Mapping[Version, int]] = field(default_factory=lambda: [{}])
+    copied: dict[Version, int] = field(default_factory=dict)
+    history: list[tuple[Mapping[Version, int], Mapping[Version, int]]] = field(default_factory=lambda: [({}, {})])
     production: Version | None = None
     canary: Version | None = None
     asked: set[str] = field(default_factory=set)
@@ -55,20 +56,24 @@ class Ledger:
             case Kind.STARTED:
                 self.canary = data["version"]
             case Kind.STEPPED:
-                self.allowed[data["version"]] = data["weight"]
+                self._canary(data["version"], weight=data["weight"], copies=data.get("mirror", 0))
             case Kind.WITHHELD:
-                self.allowed[data["version"]] = 0
+                self._canary(data["version"], weight=0, copies=0)
             case Kind.PROMOTED:
                 self._serve(data["version"])
             case Kind.ROLLED_BACK | Kind.ABORTED | Kind.EXPIRED if "promotion" not in data:
                 if self.canary is None:
                     self._serve(data["to"])
                 else:
-                    self.allowed[self.canary], self.canary = 0, None
-        self.history.append(dict(self.allowed))
+                    self._canary(self.canary, weight=0, copies=0)
+                    self.canary = None
+        self.history.append((dict(self.allowed), dict(self.copied)))
+
+    def _canary(self, version: Version, *, weight: int, copies: int) -> None:
+        self.allowed[version], self.copied[version] = weight, copies
 
     def _serve(self, version: Version) -> None:
-        self.production, self.canary, self.allowed = version, None, {version: 100}
+        self.production, self.canary, self.allowed, self.copied = version, None, {version: 100}, {}
 
     def _request(self, entry: Entry) -> None:
         if entry.kind is Kind.REQUESTED:
@@ -235,8 +240,18 @@ class Oracle:
             raise Violation(f"{watch.model}: weights {dict(weights)} do not sum to 100")
         if service.sequence < watch.sequence and not watch.adopted:
             raise Violation(f"{watch.model}: a route of entry {service.sequence} after one of {watch.sequence}")
-        allows = watch.ledger.history[service.sequence] if self._racing else watch.ledger.allowed
-        for version, weight in weights.items():
+        if both := [version for version in service.mirrored if weights.get(version)]:
+            raise Violation(f"{watch.model}: {both} are weighted and mirrored to")
+        now = (watch.ledger.allowed, watch.ledger.copied)
+        allowed, copied = watch.ledger.history[service.sequence] if self._racing else now
+        self._recorded(watch, service, weights, allowed)
+        self._recorded(watch, service, service.mirrored, copied)
+
+    def _recorded(
+        self, watch: Watch, service: Service, route: Mapping[Version, int], allows: Mapping[Version, int]
+    ) -> None:
+        """Who gets live requests, or copies of them, may have them and runs what was recorded."""
+        for version, weight in route.items():
             allowed = allows.get(version, 0)
             if weight > allowed:
                 raise Violation(f"{watch.model}: {version} gets {weight} %, recorded are {allowed} %")
@@ -246,7 +261,7 @@ class Oracle:
 
     def _left(self, watch: Watch, service: Service, name: str) -> None:
         version = Version(name.removeprefix("v"))
-        for route in (service.told, service.applied):
+        for route in (service.told, service.applied, service.mirrored):
             if route.get(version):
                 raise Violation(f"{watch.model}: the pod of {version} leaves with {route[version]} % of the requests")
 
