@@ -19,6 +19,7 @@ from registry.domain.version import Model
 from registry.store import candidate, journal
 from registry.store.home import Home
 from registry.store.policy import load_policy
+from registry.store.versions import is_stripped
 from tests.proofs.cluster import Cluster
 from tests.proofs.disk import hooked
 from tests.proofs.machine import Killed, Machine
@@ -143,7 +144,7 @@ class Installation:
         self.oracle.look()
 
     def _comes_to_rest(self) -> bool:
-        """Nothing is asked, in progress, or other than released."""
+        """Nothing is asked, in progress, or other than released; no file of a deleted version is left."""
         if self.held_up or not all(self._rests(model) for model in self.models):
             self.idle = 0
             return False
@@ -153,6 +154,9 @@ class Installation:
     def _rests(self, model: Model) -> bool:
         state, service = self.state(model), self.cluster.service(model)
         if state.rollout or state.guarding or state.requests or service.applying or service.later:
+            return False
+        deleted = [found.version for found in state.versions.values() if found.deleted]
+        if not all(is_stripped(self.home.versions().directory(model, version)) for version in deleted):
             return False
         wanted = release(state)
         pods = {revision.name for revision in wanted.live}

@@ -39,6 +39,12 @@ def test_a_fault_anywhere_leaves_every_promise_kept(proof, way, dice):
     assert not tally.violations, tally.violations[0]
 
 
+def test_whatever_goes_wrong_while_a_version_is_deleted_its_files_go(proof):
+    tally = Tally("archive").executed(proof, faults(proof, "archive"))
+    assert not tally.violations, tally.violations[0]
+    assert not tally.unlike
+
+
 @pytest.mark.parametrize("way", RACES)
 def test_two_controllers_and_a_user_do_no_harm_in_any_order(proof, way, dice):
     tally = Tally(way).executed(proof, (drawn_schedule(proof, way, dice) for _ in range(10)))
