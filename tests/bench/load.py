@@ -33,9 +33,10 @@ class Plan:
 
     requests: in turn, whole HTTP/1.1 requests or gRPC calls of `http2.call`. connections: open at the start; in an
     open loop up to `most` are opened when all are busy. warm: seconds before counting begins. rate: arrivals a second,
-    None for a closed loop. arrivals: their spacing. fresh: a new connection for every request. tick: seconds for which an
-    open loop sleeps between two looks, 0 for none: at thousands of arrivals a second a wake-up for each would take the
-    server's cores from it, and those of a tick come together. Latency counts from when a request was due all the same.
+    None for a closed loop. arrivals: their spacing. fresh: a new connection for every request.
+
+    tick: seconds for which an open loop sleeps between two looks, 0 for none: at thousands of arrivals a second a
+    wake-up for each would take the server's cores from it. Latency counts from when a request was due all the same.
     """
 
     port: int
