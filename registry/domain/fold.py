@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from registry.domain.answers import Key
 from registry.domain.errors import JournalDamaged, NotFound
 from registry.domain.journal import Entry, Kind
-from registry.domain.judge import NOTHING, StartMixture, Window, parse_evidence
-from registry.domain.labels import MARGIN
+from registry.domain.judge import StartMixture, parse_evidence
+from registry.domain.labels import fold_labels
 from registry.domain.plan import parse_plan
 from registry.domain.policy import FP32
 from registry.domain.signals import ERRORS, LABELS, RATIO, SIGNALS
 from registry.domain.stages import TRANSITIONS, Stage
-from registry.domain.state import LABELS_KEPT, Approval, Guarding, Labelled, Request, Rollout, State, VersionState
+from registry.domain.state import Approval, Guarding, Request, Rollout, State, VersionState
 from registry.domain.version import Model, Version
 
 
@@ -274,42 +273,6 @@ def _deleted(state: State, entry: Entry) -> State:
     return _answered(replace(state, versions=versions, previous=previous), entry)
 
 
-def _labelled(state: State, entry: Entry) -> State:
-    """file, labels: [[id, index]], versions: {version: {right, wrong}}; pairs of a rollout, by who was wrong."""
-    data, versions = entry.data, dict(state.versions)
-    for version, counts in data["versions"].items():
-        known = state.version(Version(version))
-        right, wrong = known.right + counts["right"], known.wrong + counts["wrong"]
-        versions[known.version] = replace(known, right=right, wrong=wrong)
-    new = Labelled(data["file"], frozenset(Key(*key) for key in data["labels"]))
-    state = replace(state, versions=MappingProxyType(versions), labelled=_newest((*state.labelled, new)))
-    if "pairs" not in data:
-        return state
-    counts, rollout = data["pairs"], _running(state)
-    if rollout.version != counts["version"]:
-        raise JournalDamaged(f"the rollout is of {rollout.version}, not of {counts['version']}")
-    pairs = counts["both_right"] + counts["canary_wrong"] + counts["stable_wrong"] + counts["both_wrong"]
-    evidence = rollout.evidence.get(LABELS, NOTHING).add(
-        Window(pairs, counts["canary_wrong"], pairs, counts["stable_wrong"]),
-        margin=MARGIN,
-        floor=rollout.plan.floors[LABELS],
-        blocks=LABELS in rollout.plan.block,
-    )
-    evidences = MappingProxyType({**rollout.evidence, LABELS: evidence})
-    return replace(state, rollout=replace(rollout, evidence=evidences))
-
-
-def _newest(labelled: tuple[Labelled, ...]) -> tuple[Labelled, ...]:
-    """The newest files of labels that are worth remembering."""
-    left, kept = LABELS_KEPT, 0
-    for labels in reversed(labelled):
-        left -= len(labels.keys)
-        if left < 0 or kept == LABELS_KEPT:
-            break
-        kept += 1
-    return labelled[len(labelled) - kept :]
-
-
 def _restored(state: State, entry: Entry) -> State:  # noqa: ARG001 - all folds have one signature
     """No field. What was asked before a restore is never taken: it was meant for a later state than this one."""
     return replace(state, requests=())
@@ -336,5 +299,5 @@ _FOLDS: Mapping[Kind, Callable[[State, Entry], State]] = {
     Kind.DELETED: _deleted,
     Kind.ADOPTED: _answered,
     Kind.RESTORED: _restored,
-    Kind.LABELLED: _labelled,
+    Kind.LABELLED: fold_labels,
 }

@@ -5,13 +5,16 @@ The first label of an image counts, whatever comes later, and a file of labels c
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from registry.domain.answers import SILENT, Answers, Key, pair
-from registry.domain.journal import Draft, Kind
+from registry.domain.errors import JournalDamaged
+from registry.domain.journal import Draft, Entry, Kind
+from registry.domain.judge import NOTHING, Window
 from registry.domain.signals import LABELS
-from registry.domain.state import Rollout, State
+from registry.domain.state import LABELS_KEPT, Labelled, Rollout, State
 from registry.domain.version import Version
 
 AT_MOST = 1000
@@ -106,3 +109,39 @@ def _pairs(rollout: Rollout, answers: Mapping[Version, Answers], taken: Mapping[
         stable_wrong=right[True, False],
         both_wrong=right[False, False],
     )
+
+
+def fold_labels(state: State, entry: Entry) -> State:
+    """file, labels: [[id, index]], versions: {version: {right, wrong}}; pairs of a rollout, by who was wrong."""
+    data, versions = entry.data, dict(state.versions)
+    for version, counts in data["versions"].items():
+        known = state.version(Version(version))
+        right, wrong = known.right + counts["right"], known.wrong + counts["wrong"]
+        versions[known.version] = replace(known, right=right, wrong=wrong)
+    new = Labelled(data["file"], frozenset(Key(*key) for key in data["labels"]))
+    state = replace(state, versions=MappingProxyType(versions), labelled=_newest((*state.labelled, new)))
+    if "pairs" not in data:
+        return state
+    counts, rollout = data["pairs"], state.rollout
+    if rollout is None or rollout.version != counts["version"]:
+        raise JournalDamaged(f"no rollout of {counts['version']} is in progress")
+    pairs = counts["both_right"] + counts["canary_wrong"] + counts["stable_wrong"] + counts["both_wrong"]
+    evidence = rollout.evidence.get(LABELS, NOTHING).add(
+        Window(pairs, counts["canary_wrong"], pairs, counts["stable_wrong"]),
+        margin=MARGIN,
+        floor=rollout.plan.floors[LABELS],
+        blocks=LABELS in rollout.plan.block,
+    )
+    evidences = MappingProxyType({**rollout.evidence, LABELS: evidence})
+    return replace(state, rollout=replace(rollout, evidence=evidences))
+
+
+def _newest(labelled: tuple[Labelled, ...]) -> tuple[Labelled, ...]:
+    """The newest files of labels that are worth remembering."""
+    left, kept = LABELS_KEPT, 0
+    for labels in reversed(labelled):
+        left -= len(labels.keys)
+        if left < 0 or kept == LABELS_KEPT:
+            break
+        kept += 1
+    return labelled[len(labelled) - kept :]

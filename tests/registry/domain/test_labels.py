@@ -12,39 +12,12 @@ from registry.domain.fold import fold
 from registry.domain.journal import Kind
 from registry.domain.judge import NOTHING, RATIOS, StartMixture, Window, harm
 from registry.domain.labels import LabelFile, labelled
-from registry.domain.policy import Policy, Step
 from registry.domain.requests import plan_of
 from registry.domain.signals import AGREEMENT, LABELS
 from registry.domain.stages import Stage
 from registry.domain.state import LABELS_KEPT
-from tests.registry.domain.builders import (
-    MODEL,
-    QUICK,
-    V1,
-    V2,
-    Installation,
-    idle,
-    kinds,
-    stepping,
-    with_policy,
-)
-
-MIRRORED = with_policy(QUICK, steps=(Step(0, 20, mirror=100), Step(50, 5)))
-BLOCKED = with_policy(MIRRORED, block=("labels",))
-AGREEING = with_policy(MIRRORED, agreement=0.95)
-
-
-def mirrored(policy: Policy = MIRRORED) -> Installation:
-    """Version 2 gets copies of what version 1 answers."""
-    return stepping(policy)
-
-
-def answer(place: Installation, name: str, *, canary: str, stable: str, pairs: int) -> dict[str, str]:
-    """So many answers of both to images that are circles; returns the labels."""
-    ids = [f"{name}{number}" for number in range(pairs)]
-    place.say(V2, **dict.fromkeys(ids, canary))
-    place.say(V1, **dict.fromkeys(ids, stable))
-    return dict.fromkeys(ids, "circle")
+from tests.registry.domain.builders import MODEL, QUICK, V1, V2, idle, kinds, with_policy
+from tests.registry.domain.mirroring import AGREEING, BLOCKED, MIRRORED, answer, mirrored
 
 
 def test_labels_say_who_was_right_and_the_pairs_who_was_wrong() -> None:
