@@ -15,9 +15,11 @@ from types import FrameType
 
 from registry.adapters.latency import LatencyProbe
 from registry.adapters.monitoring import Target, scrape
+from registry.adapters.outcomes import OutcomeReader
 from registry.controller.backups import Backups
+from registry.controller.labelling import heard, next_labels
 from registry.controller.measuring import staging_latency
-from registry.controller.ports import Probe, Projection, Scrape, Substrate
+from registry.controller.ports import Outcomes, Probe, Projection, Scrape, Substrate
 from registry.domain.checklist import Candidate
 from registry.domain.decision import decide
 from registry.domain.errors import Conflict, InvalidDocument, JournalDamaged, RegistryError
@@ -88,6 +90,7 @@ class Controller:
     projector: Projection | None = None
     backups: Backups | None = None
     probe: Probe = field(default_factory=LatencyProbe)
+    outcomes: Outcomes = field(default_factory=OutcomeReader)
     now: Callable[[], datetime] = clock
     scrape: Scrape = scrape
     _watched: dict[Model, Watched] = field(default_factory=dict)
@@ -127,6 +130,8 @@ class Controller:
         turn = self._observe(watched, now)
         decision = decide(turn)
         self._record(watched, decision, entries, now)
+        if turn.labels is not None and watched.state.has_labels(turn.labels.name):
+            self.home.labels_of(model).remove(turn.labels)
         self._prune(watched)
         self._show(watched, turn, decision)
         return bool(decision.drafts)
@@ -136,11 +141,15 @@ class Controller:
         state = watched.state
         revisions, route = self.substrate.observe(state.model, now)
         policy, candidates = load_policy(self.home.policy), self._candidates(state)
+        # Before the answers: who labelled one has got it.
+        labels = next_labels(self.home.labels_of(state.model))
+        listens = state.rollout is not None or labels is not None or not watched.turns % LOOK
         observation = Observation(
             revisions=revisions,
             route=route,
             counters=self._counters(watched, now),
             latency=staging_latency(state, policy, candidates, substrate=self.substrate, probe=self.probe),
+            answers=heard(state, self.substrate, self.outcomes) if listens else {},
         )
         return Turn(
             state=state,
@@ -150,6 +159,7 @@ class Controller:
             memory=watched.memory,
             found=self._found(watched),
             candidates=candidates,
+            labels=labels,
         )
 
     def _check_anchor(self, watched: Watched, entries: Sequence[Entry], anchor: Anchor, now: datetime) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
+from registry.domain.answers import Key
 from registry.domain.errors import NotFound
 from registry.domain.journal import NO_ANCHOR, Anchor
 from registry.domain.judge import Evidence, StartMixture
@@ -15,13 +16,17 @@ from registry.domain.release import Release, RevisionRelease
 from registry.domain.stages import Stage
 from registry.domain.version import Model, Version
 
+LABELS_KEPT = 100_000
+"""Labels that are remembered, so that a second one of the same image does not count: more than answers are."""
+
 
 @dataclass(frozen=True)
 class VersionState:
     """A version that exists. sequence: its `published` entry; versions are ordered by it.
 
     deleted: of its files only the signed list is left, so that its number stays taken; it goes nowhere any more.
-    variant: which of its nets serves. forced: the checks it got its stage in spite of.
+    variant: which of its nets serves. forced: the checks it got its stage in spite of. right, wrong: its live answers
+    that somebody labelled.
     """
 
     version: Version
@@ -32,6 +37,16 @@ class VersionState:
     deleted: bool = False
     variant: str = FP32
     forced: tuple[str, ...] = ()
+    right: int = 0
+    wrong: int = 0
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A recorded file of labels: its name, and the images it labelled."""
+
+    file: str
+    keys: frozenset[Key]
 
 
 @dataclass(frozen=True)
@@ -122,7 +137,10 @@ class Guarding:
 
 @dataclass(frozen=True)
 class State:
-    """A model as its journal tells it. pods: of production, as the last rollout's policy wants them at least."""
+    """A model as its journal tells it. pods: of production, as the last rollout's policy wants them at least.
+
+    labelled: the newest files of labels, so many that they hold LABELS_KEPT images or are that many.
+    """
 
     model: Model
     versions: Mapping[Version, VersionState] = field(default_factory=lambda: MappingProxyType({}))
@@ -133,9 +151,14 @@ class State:
     approvals: tuple[Approval, ...] = ()
     rollout: Rollout | None = None
     guarding: Guarding | None = None
+    labelled: tuple[Labelled, ...] = ()
     pods: int = 1
     head: Anchor = NO_ANCHOR
     time: datetime | None = None
+
+    def has_labels(self, file: str) -> bool:
+        """Whether the labels of this file are recorded."""
+        return any(labels.file == file for labels in self.labelled)
 
     def version(self, version: Version) -> VersionState:
         """The version's state; raises NotFound."""

@@ -24,7 +24,7 @@ from tests.proofs.cluster import Cluster
 from tests.proofs.disk import hooked
 from tests.proofs.machine import Killed, Machine
 from tests.proofs.oracle import Oracle, Violation
-from tests.proofs.substrate import FakeProbe, FakeProjector, FakeSubstrate, mirrors
+from tests.proofs.substrate import FakeProbe, FakeProjector, FakeSubstrate, SilentOutcomes, mirrors
 
 SHAPES, OTHER = Model("shapes"), Model("other")
 USER = "user"
@@ -99,6 +99,7 @@ class Installation:
             probe=FakeProbe(self.machine),
             now=lambda: self.cluster.now,
             scrape=substrate.scrape,
+            outcomes=SilentOutcomes(),
         )
 
     def control(self, name: str) -> None:

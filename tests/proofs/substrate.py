@@ -12,6 +12,7 @@ from functools import partial
 from registry.adapters.latency import Subject
 from registry.adapters.local.substrate import Endpoint
 from registry.adapters.monitoring import Target
+from registry.domain.answers import Answers
 from registry.domain.errors import Conflict, InvalidDocument
 from registry.domain.journal import Anchor
 from registry.domain.observation import Counters, Latency, ObservedRevision, ObservedRoute
@@ -197,6 +198,13 @@ class FakeSubstrate:
         special = {Fault.REFUSE: refuse, Fault.LATE: fenced(late or postpone)}
         faults = ON_SUBSTRATE - {Fault.LATE} if name.startswith("anchor") else ON_SUBSTRATE
         self._machine.point(f"{name} of {model}", faults, fenced(act), special=special)
+
+
+class SilentOutcomes:
+    """Nobody is asked what it answered."""
+
+    def answers(self, model: Model, urls: Mapping[Version, str]) -> Mapping[Version, Answers]:
+        return {}
 
 
 class FakeProbe:
