@@ -202,7 +202,7 @@ def _promoted(state: State, entry: Entry) -> State:
     if old is not None:
         state = _move(state, old, Stage.ARCHIVED)
     state = _move(state, rollout.version, Stage.PRODUCTION)
-    guarding = Guarding(rollout.version, old, rollout.plan, entry.time)
+    guarding = Guarding(rollout.version, old, rollout.plan, rollout.started, entry.time)
     return replace(state, production=rollout.version, previous=old, rollout=None, guarding=guarding)
 
 

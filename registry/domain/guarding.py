@@ -16,7 +16,7 @@ def watch(turn: Turn, guarding: Guarding) -> Decision:
     """The next entries inside a rollback window."""
     memory = _memory(turn, guarding)
     revision = turn.observation.revisions.get(guarding.version)
-    fault = absolute_fault(turn, guarding.version, revision, waiting=False)
+    fault = absolute_fault(turn, guarding.version, revision, since=guarding.started, waiting=False)
     if fault is not None and _can_go_back(turn, guarding):
         return Decision((go_back(guarding, fault, actor=CONTROLLER, request=None),), memory)
     if turn.jumped:

@@ -20,8 +20,9 @@ from registry.domain.version import Version
 from registry.domain.weighing import blocking, count_agreement, count_restarts, weigh
 from registry.domain.windows import answering, read
 
-CRASH_LOOP = 5
-"""So many restarts of a canary within one rollout are a crash loop."""
+CRASH_LOOP, CRASH_PACE = 5, timedelta(minutes=2)
+"""So many restarts of a canary are a crash loop, when there was one in so much of its time on average: a pod that is
+moved twice an hour is none, and restarts are a signal of their own."""
 
 NO_ENDPOINT = timedelta(seconds=60)
 """A revision without a ready endpoint for so long is harmful whatever its counters say."""
@@ -38,7 +39,7 @@ def advance(turn: Turn, rollout: Rollout) -> Decision:
     memory = replace(memory, uptime=uptime, evidence=evidence)
     memory = replace(memory, evidence=count_agreement(turn, rollout, memory))
     canary = turn.observation.revisions.get(rollout.version)
-    fault = absolute_fault(turn, rollout.version, canary, waiting=rollout.step < 0)
+    fault = absolute_fault(turn, rollout.version, canary, since=rollout.started, waiting=rollout.step < 0)
     if fault is not None:
         return Decision((_rolled_back(rollout, fault, {}),), memory)
     if not turn.jumped and (turn.now - rollout.started).total_seconds() > rollout.plan.deadline:
@@ -106,15 +107,21 @@ def _memory(turn: Turn, rollout: Rollout) -> Memory:
     return replace(before, subject=subject, segment=None)
 
 
-def absolute_fault(turn: Turn, version: Version, revision: ObservedRevision | None, *, waiting: bool) -> str | None:
-    """A fault that ends it at once, outside of α: wrong digest, crash loop, memory, no ready endpoint for 60 s."""
+def absolute_fault(
+    turn: Turn, version: Version, revision: ObservedRevision | None, *, since: datetime, waiting: bool
+) -> str | None:
+    """A fault that ends it at once, outside of α: wrong digest, crash loop, memory, no ready endpoint for 60 s.
+
+    since: when its restarts began to count.
+    """
     if revision is None:
         return None
     wanted = turn.state.version(version).digest
     if revision.digest is not None and revision.digest != wanted:
         return f"serves digest {revision.digest[:12]}, recorded is {wanted[:12]}"
-    if not revision.ready and revision.restarts >= CRASH_LOOP:
-        return f"crash loop: {revision.restarts} restarts"
+    crashes = revision.restarts
+    if not revision.ready and crashes >= CRASH_LOOP and crashes * CRASH_PACE >= turn.now - since:
+        return f"crash loop: {crashes} restarts in {(turn.now - since).total_seconds():.0f} s"
     if revision.out_of_memory:
         return "ended for the memory it took"
     unready = revision.unready_since

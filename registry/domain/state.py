@@ -123,11 +123,12 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Guarding:
-    """The rollback window after a promotion: `previous` still runs at weight 0."""
+    """The rollback window after a promotion: `previous` still runs at weight 0. started: when its rollout did."""
 
     version: Version
     previous: Version | None
     plan: Plan
+    started: datetime
     since: datetime
     mixture: StartMixture = field(default_factory=StartMixture)
     good: int = 0

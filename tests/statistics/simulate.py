@@ -18,7 +18,18 @@ from statistics import median
 from registry.domain.policy import RolloutPolicy
 from tests.statistics.plots import draw
 from tests.statistics.reference import ROWS, shares
-from tests.statistics.scenes import ERRORS_4, HARSH, LONG, NOISY, ONE_STEP, SHIPPED, SLOW_10, at, unacceptable
+from tests.statistics.scenes import (
+    ERRORS_4,
+    ERRORS_20,
+    HARSH,
+    LONG,
+    NOISY,
+    ONE_STEP,
+    SHIPPED,
+    SLOW_10,
+    at,
+    unacceptable,
+)
 from tests.statistics.service import DAY, HEALTHY, Course, Scene, courses, share
 
 RATES = (60, 600, 6000, 60000)
@@ -69,7 +80,9 @@ def cases() -> Iterator[Case]:
     yield Case("healthy, 60 % junk for both", Scene(0, junk=0.6), promise="alpha")
     yield Case("healthy; restarts, bursts, days, junk", HARSH, promise="alpha")
     yield Case("errors 4 %", Scene(0, worse=ERRORS_4), promise="beta")
-    yield Case("errors 4 %; restarts, bursts, days, junk", replace(HARSH, worse=ERRORS_4), promise="beta")
+    # Bursts alone bring the stable to 1.3 %: 4 % is not ten times that, and may pass a step; 20 % may not.
+    yield Case("errors 4 %; restarts, bursts, days, junk", replace(HARSH, worse=ERRORS_4))
+    yield Case("errors 20 %; restarts, bursts, days, junk", replace(HARSH, worse=ERRORS_20), promise="beta")
     yield Case("slow answers 10 %", Scene(0, worse=SLOW_10))
     yield Case("crashes 20 times an hour", Scene(0, restarts=(0, 20)))
     yield Case("half of all requests go past the route", Scene(0, split=2.0), promise="beta", seconds=7200)
@@ -168,11 +181,12 @@ def main() -> int:
     """Returns 1 when a promise is broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.statistics.simulate", description=__doc__)
     parser.add_argument("--runs", type=int, default=400, help="Rollouts of each row (default: 400).")
+    parser.add_argument("--scene", default="", help="Only scenes whose name has these words.")
     parser.add_argument("--output", type=Path, default=Path(".geometry/simulate"))
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    rows = [(case, rate) for rate in RATES for case in cases()]
+    rows = [(case, rate) for rate in RATES for case in cases() if given.scene in case.name]
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
         futures = [pool.submit(measure, case, rate, given.runs, seed) for seed, (case, rate) in enumerate(rows)]
         results = []
