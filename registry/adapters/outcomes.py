@@ -41,8 +41,9 @@ def _client() -> httpx.Client:
 
 @dataclass
 class OutcomeReader:
-    """Remembers what was read; a restart forgets it, and then reads what revisions still have."""
+    """Remembers what was read; a restart forgets it, and then reads what revisions still have. capacity: answers."""
 
+    capacity: int = CAPACITY
     _heard: dict[Model, dict[Version, _Heard]] = field(default_factory=dict)
     _client: httpx.Client = field(default_factory=_client)
 
@@ -64,7 +65,7 @@ class OutcomeReader:
             if told < PAGE:
                 heard.caught_up = True
                 break
-        while len(heard.known) > CAPACITY:
+        while len(heard.known) > self.capacity:
             del heard.known[next(iter(heard.known))]
         return Answers(heard.known, tuple(new))
 
