@@ -63,6 +63,7 @@ class Watched:
     memory: Memory = field(default_factory=Memory)
     refused: dict[Version, tuple[int, str]] = field(default_factory=dict)
     pruned: set[Version] = field(default_factory=set)
+    unpruned: dict[Version, str] = field(default_factory=dict)
     problem: str | None = None
     turns: int = 0
     readings: dict[Version, Readings] = field(default_factory=dict)
@@ -239,17 +240,19 @@ class Controller:
         watched.memory = decision.memory
 
     def _prune(self, watched: Watched) -> None:
-        """Take the files of deleted versions out of the store; once per controller, and no reason to stop a turn."""
+        """Take the files of deleted versions out of the store. A failure is told once and tried again."""
         model = watched.state.model
         for version, found in watched.state.versions.items():
             if not found.deleted or version in watched.pruned:
                 continue
-            watched.pruned.add(version)
             try:
                 if self.home.versions().strip(model, version):
                     _log.info("version.pruned model=%s version=%s", model, version)
+                watched.pruned.add(version)
             except OSError as error:
-                _log.error("version.not_pruned model=%s version=%s reason=%s", model, version, error)
+                if watched.unpruned.get(version) != str(error):
+                    watched.unpruned[version] = str(error)
+                    _log.error("version.not_pruned model=%s version=%s reason=%s", model, version, error)
 
     def _show(self, watched: Watched, turn: Turn, decision: Decision) -> None:
         """Tell people and MLflow what was seen and recorded. Acting on it never waits for who cannot be told."""
