@@ -128,10 +128,11 @@ def test_nobody_at_the_address_has_said_nothing() -> None:
     assert OutcomeReader().answers(DEFAULT_MODEL, {ONE: "http://127.0.0.1:1"}) == {ONE: Answers()}
 
 
-def test_a_revision_that_is_gone_is_forgotten(revision: Revision) -> None:
+def test_a_revision_without_an_address_is_remembered_and_one_that_is_gone_forgotten(revision: Revision) -> None:
     reader = OutcomeReader()
     revision.answer("a")
     read(reader, revision)
+    assert reader.answers(DEFAULT_MODEL, {ONE: None}) == {ONE: Answers({Key("a", 0): "circle"})}
     assert reader.answers(DEFAULT_MODEL, {}) == {}
     assert read(reader, revision).new == ()
 
