@@ -20,6 +20,9 @@ from registry.domain.version import Version
 AT_MOST = 1000
 """Labels of one file, and so of one entry."""
 
+BATCHES = 500
+"""Batches of labels that are remembered at most, whatever is in them."""
+
 MARGIN = 2.0
 """So many times the stable's lone mistakes are unacceptable, at whatever step."""
 
@@ -118,8 +121,8 @@ def fold_labels(state: State, entry: Entry) -> State:
         known = state.version(Version(version))
         right, wrong = known.right + counts["right"], known.wrong + counts["wrong"]
         versions[known.version] = replace(known, right=right, wrong=wrong)
-    new = Labelled(data["file"], frozenset(Key(*key) for key in data["labels"]))
-    state = replace(state, versions=MappingProxyType(versions), labelled=_newest((*state.labelled, new)))
+    remembered = _remembered(state.labelled, data["file"], frozenset(Key(*key) for key in data["labels"]))
+    state = replace(state, versions=MappingProxyType(versions), labelled=remembered)
     if "pairs" not in data:
         return state
     counts, rollout = data["pairs"], state.rollout
@@ -136,12 +139,12 @@ def fold_labels(state: State, entry: Entry) -> State:
     return replace(state, rollout=replace(rollout, evidence=evidences))
 
 
-def _newest(labelled: tuple[Labelled, ...]) -> tuple[Labelled, ...]:
-    """The newest files of labels that are worth remembering."""
-    left, kept = LABELS_KEPT, 0
-    for labels in reversed(labelled):
-        left -= len(labels.keys)
-        if left < 0 or kept == LABELS_KEPT:
-            break
-        kept += 1
-    return labelled[len(labelled) - kept :]
+def _remembered(labelled: tuple[Labelled, ...], file: str, keys: frozenset[Key]) -> tuple[Labelled, ...]:
+    """With one more file, without the oldest batches that nobody can ask for any more."""
+    full, last = labelled[:-1], labelled[-1] if labelled else Labelled()
+    if len(last.files) + len(last.keys) >= AT_MOST:
+        full, last = labelled, Labelled()
+    batches = (*full, Labelled(last.files | {file}, last.keys | keys))
+    while len(batches) > BATCHES or sum(len(batch.keys) for batch in batches[1:]) >= LABELS_KEPT:
+        batches = batches[1:]
+    return batches

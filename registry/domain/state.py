@@ -43,10 +43,10 @@ class VersionState:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A recorded file of labels: its name, and the images it labelled."""
+    """A batch of recorded labels: the names of their files, and the images they are of."""
 
-    file: str
-    keys: frozenset[Key]
+    files: frozenset[str] = frozenset()
+    keys: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Guarding:
 class State:
     """A model as its journal tells it. pods: of production, as the last rollout's policy wants them at least.
 
-    labelled: the newest files of labels, so many that they hold LABELS_KEPT images or are that many.
+    labelled: the newest batches of labels, of LABELS_KEPT images.
     """
 
     model: Model
@@ -158,7 +158,7 @@ class State:
 
     def has_labels(self, file: str) -> bool:
         """Whether the labels of this file are recorded."""
-        return any(labels.file == file for labels in self.labelled)
+        return any(file in batch.files for batch in self.labelled)
 
     def version(self, version: Version) -> VersionState:
         """The version's state; raises NotFound."""
