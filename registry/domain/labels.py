@@ -12,9 +12,10 @@ from typing import Any
 from registry.domain.answers import SILENT, Answers, Key, pair
 from registry.domain.errors import JournalDamaged
 from registry.domain.journal import Draft, Entry, Kind
-from registry.domain.judge import NOTHING, Window
+from registry.domain.judge import NOTHING, Evidence, Window
+from registry.domain.plan import Plan
 from registry.domain.signals import LABELS
-from registry.domain.state import LABELS_KEPT, Labelled, Rollout, State
+from registry.domain.state import LABELS_KEPT, Guarding, Labelled, Rollout, State
 from registry.domain.version import Version
 
 AT_MOST = 1000
@@ -68,9 +69,9 @@ def labelled(state: State, answers: Mapping[Version, Answers], file: LabelFile |
         "versions": _by_version(answers, found.taken),
         "labels": [list(key) for key in found.taken],
     }
-    rollout = state.rollout
-    if rollout is not None and LABELS in rollout.plan.floors:
-        data["pairs"] = {"version": rollout.version, **asdict(_pairs(rollout, answers, found.taken))}
+    judged = state.rollout or state.guarding
+    if judged is not None and LABELS in judged.plan.floors:
+        data["pairs"] = {"version": judged.version, **asdict(_pairs(judged, answers, found.taken))}
     return (Draft(Kind.LABELLED, file.by, data),)
 
 
@@ -100,10 +101,11 @@ def _by_version(answers: Mapping[Version, Answers], taken: Mapping[Key, str]) ->
     return counts
 
 
-def _pairs(rollout: Rollout, answers: Mapping[Version, Answers], taken: Mapping[Key, str]) -> PairCounts:
-    """What the labels say of canary and stable where both answered."""
-    canary = answers.get(rollout.version, SILENT)
-    stable = answers.get(rollout.base, SILENT) if rollout.base is not None else SILENT
+def _pairs(judged: Rollout | Guarding, answers: Mapping[Version, Answers], taken: Mapping[Key, str]) -> PairCounts:
+    """What the labels say of a version and of the one it is compared with, where both answered."""
+    base = judged.base if isinstance(judged, Rollout) else judged.previous
+    canary = answers.get(judged.version, SILENT)
+    stable = answers.get(base, SILENT) if base is not None else SILENT
     made = [(pair(key, canary, stable), label) for key, label in taken.items()]
     right = Counter((both.canary == label, both.stable == label) for both, label in made if both is not None)
     return PairCounts(
@@ -125,18 +127,29 @@ def fold_labels(state: State, entry: Entry) -> State:
     state = replace(state, versions=MappingProxyType(versions), labelled=remembered)
     if "pairs" not in data:
         return state
-    counts, rollout = data["pairs"], state.rollout
-    if rollout is None or rollout.version != counts["version"]:
-        raise JournalDamaged(f"no rollout of {counts['version']} is in progress")
+    return _compared(state, data["pairs"])
+
+
+def _compared(state: State, counts: Mapping[str, Any]) -> State:
+    """The evidence of a rollout in progress, or of the window after it, with the pairs that were labelled."""
+    rollout, guarding = state.rollout, state.guarding
+    if rollout is not None and rollout.version == counts["version"]:
+        evidence = _added(rollout.evidence.get(LABELS, NOTHING), rollout.plan, counts)
+        found = MappingProxyType({**rollout.evidence, LABELS: evidence})
+        return replace(state, rollout=replace(rollout, evidence=found))
+    if guarding is not None and guarding.version == counts["version"]:
+        return replace(state, guarding=replace(guarding, labels=_added(guarding.labels, guarding.plan, counts)))
+    raise JournalDamaged(f"version {counts['version']} is neither in a rollout nor in its rollback window")
+
+
+def _added(evidence: Evidence, plan: Plan, counts: Mapping[str, Any]) -> Evidence:
     pairs = counts["both_right"] + counts["canary_wrong"] + counts["stable_wrong"] + counts["both_wrong"]
-    evidence = rollout.evidence.get(LABELS, NOTHING).add(
+    return evidence.add(
         Window(pairs, counts["canary_wrong"], pairs, counts["stable_wrong"]),
         margin=MARGIN,
-        floor=rollout.plan.floors[LABELS],
-        blocks=LABELS in rollout.plan.block,
+        floor=plan.floors[LABELS],
+        blocks=LABELS in plan.block,
     )
-    evidences = MappingProxyType({**rollout.evidence, LABELS: evidence})
-    return replace(state, rollout=replace(rollout, evidence=evidences))
 
 
 def _remembered(labelled: tuple[Labelled, ...], file: str, keys: frozenset[Key]) -> tuple[Labelled, ...]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from registry.domain.answers import Key
 from registry.domain.errors import NotFound
 from registry.domain.journal import NO_ANCHOR, Anchor
-from registry.domain.judge import Evidence, StartMixture
+from registry.domain.judge import NOTHING, Evidence, StartMixture
 from registry.domain.plan import Plan
 from registry.domain.policy import FP32
 from registry.domain.release import Release, RevisionRelease
@@ -123,12 +123,16 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Guarding:
-    """The rollback window after a promotion: `previous` still runs at weight 0."""
+    """The rollback window after a promotion: `previous` still runs at weight 0.
+
+    labels: what they said of both before, and what late ones say.
+    """
 
     version: Version
     previous: Version | None
     plan: Plan
     since: datetime
+    labels: Evidence = NOTHING
     mixture: StartMixture = field(default_factory=StartMixture)
     good: int = 0
     bad: int = 0

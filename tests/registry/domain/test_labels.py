@@ -17,7 +17,7 @@ from registry.domain.requests import plan_of
 from registry.domain.signals import AGREEMENT, LABELS
 from registry.domain.stages import Stage
 from registry.domain.state import LABELS_KEPT, State
-from tests.registry.domain.builders import MODEL, QUICK, V1, V2, Installation, idle, kinds, with_policy
+from tests.registry.domain.builders import MODEL, QUICK, V1, V2, Installation, idle, kinds, traffic, with_policy
 from tests.registry.domain.mirroring import AGREEING, BLOCKED, MIRRORED, answer, mirrored
 
 IDLE = idle()
@@ -59,6 +59,45 @@ def test_late_labels_send_a_canary_back_at_a_step_with_weight() -> None:
     place.label("late", **labels)
     place.turn()
     assert place.entries[-1].kind == "rolled_back"
+
+
+def passed(place: Installation) -> Installation:
+    """Version 2 in production, version 1 waiting."""
+    place.turns(lambda it: it.state.production == V2, each=lambda: traffic(place))
+    return place
+
+
+def test_labels_that_come_after_the_promotion_return_production() -> None:
+    place = mirrored()
+    labels = answer(place, "a", canary="star", stable="circle", pairs=30)
+    early, late = dict(list(labels.items())[:5]), dict(list(labels.items())[5:])
+    place.label("early", **early)
+    passed(place).label("late", **late)
+    place.restart()
+    place.turn()
+    assert kinds(place.entries)[-2:] == ["verdict", "rolled_back"]
+    assert "canary 30 lone mistakes in 30 labelled pairs" in place.entries[-1].data["reason"]
+    assert place.state.production == V1
+
+
+def test_late_labels_wait_for_the_version_before_to_be_ready() -> None:
+    place = mirrored()
+    labels = answer(place, "a", canary="star", stable="circle", pairs=30)
+    passed(place).running[V1].ready = False
+    place.label("late", **labels)
+    place.turn()
+    assert place.state.production == V2
+    place.running[V1].ready = True
+    place.turn()
+    assert place.state.production == V1
+
+
+def test_late_labels_without_harm_leave_production_alone() -> None:
+    place = mirrored()
+    labels = answer(place, "a", canary="star", stable="star", pairs=300)
+    passed(place).label("late", **labels)
+    place.turns(lambda it: it.state.guarding is None)
+    assert place.state.production == V2
 
 
 def test_a_canary_wrong_together_with_the_stable_stays() -> None:
