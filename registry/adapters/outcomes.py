@@ -41,21 +41,22 @@ def _client() -> httpx.Client:
 
 @dataclass
 class OutcomeReader:
-    """Remembers what was read; a restart forgets it, and then reads what revisions still have."""
+    """Remembers what was read; a restart forgets it, and then reads what revisions still have. capacity: answers."""
 
+    capacity: int = CAPACITY
     _heard: dict[Model, dict[Version, _Heard]] = field(default_factory=dict)
     _client: httpx.Client = field(default_factory=_client)
 
-    def answers(self, model: Model, urls: Mapping[Version, str]) -> Mapping[Version, Answers]:
-        """Ask the revisions at these addresses; all others of the model are forgotten."""
+    def answers(self, model: Model, urls: Mapping[Version, str | None]) -> Mapping[Version, Answers]:
+        """Ask the revisions at these addresses; those without one are remembered, all others of the model forgotten."""
         before = self._heard.get(model, {})
         heard = self._heard[model] = {version: before.get(version) or _Heard() for version in urls}
         return {version: self._answers(heard[version], url) for version, url in urls.items()}
 
-    def _answers(self, heard: _Heard, url: str) -> Answers:
+    def _answers(self, heard: _Heard, url: str | None) -> Answers:
         new: list[Key] = []
         deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
+        while url is not None and time.monotonic() < deadline:
             try:
                 told, page = self._page(heard, url)
             except (httpx.HTTPError, InvalidDocument):
@@ -64,7 +65,7 @@ class OutcomeReader:
             if told < PAGE:
                 heard.caught_up = True
                 break
-        while len(heard.known) > CAPACITY:
+        while len(heard.known) > self.capacity:
             del heard.known[next(iter(heard.known))]
         return Answers(heard.known, tuple(new))
 

@@ -27,8 +27,6 @@ def next_labels(spool: LabelSpool) -> LabelFile | None:
 
 def heard(state: State, substrate: Substrate, outcomes: Outcomes) -> Mapping[Version, Answers]:
     """What the live revisions answered."""
-    live = {revision.version for revision in release(state).live}
-    endpoints = substrate.endpoints(state.model)
-    return outcomes.answers(
-        state.model, {version: found.url for version, found in endpoints.items() if version in live}
-    )
+    endpoints, live = substrate.endpoints(state.model), release(state).live
+    asked = {found.version: endpoints[found.version].url if found.version in endpoints else None for found in live}
+    return outcomes.answers(state.model, asked)

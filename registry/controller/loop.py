@@ -143,7 +143,8 @@ class Controller:
         policy, candidates = load_policy(self.home.policy), self._candidates(state)
         # Before the answers: who labelled one has got it.
         labels = next_labels(self.home.labels_of(state.model))
-        listens = state.rollout is not None or labels is not None or not watched.turns % LOOK
+        mirrors = state.rollout is not None and state.rollout.plan.mirrors
+        listens = mirrors or labels is not None or not watched.turns % LOOK
         observation = Observation(
             revisions=revisions,
             route=route,

@@ -71,8 +71,8 @@ class Probe(Protocol):
 class Outcomes(Protocol):
     """Reads what revisions answered to single images."""
 
-    def answers(self, model: Model, urls: Mapping[Version, str]) -> Mapping[Version, Answers]:
-        """Of the revisions at these addresses, all that is known by now."""
+    def answers(self, model: Model, urls: Mapping[Version, str | None]) -> Mapping[Version, Answers]:
+        """Of the revisions at these addresses, all that is known by now; those without one are only remembered."""
 
 
 class Scrape(Protocol):

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from registry.domain.errors import JournalDamaged, NotFound
 from registry.domain.journal import Entry, Kind
-from registry.domain.judge import StartMixture, parse_evidence
+from registry.domain.judge import NOTHING, StartMixture, parse_evidence
 from registry.domain.labels import fold_labels
 from registry.domain.plan import parse_plan
 from registry.domain.policy import FP32
@@ -202,7 +202,8 @@ def _promoted(state: State, entry: Entry) -> State:
     if old is not None:
         state = _move(state, old, Stage.ARCHIVED)
     state = _move(state, rollout.version, Stage.PRODUCTION)
-    guarding = Guarding(rollout.version, old, rollout.plan, rollout.started, entry.time)
+    labels = rollout.evidence.get(LABELS, NOTHING)
+    guarding = Guarding(rollout.version, old, rollout.plan, rollout.started, entry.time, labels)
     return replace(state, production=rollout.version, previous=old, rollout=None, guarding=guarding)
 
 

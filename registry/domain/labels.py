@@ -12,13 +12,17 @@ from typing import Any
 from registry.domain.answers import SILENT, Answers, Key, pair
 from registry.domain.errors import JournalDamaged
 from registry.domain.journal import Draft, Entry, Kind
-from registry.domain.judge import NOTHING, Window
+from registry.domain.judge import NOTHING, Evidence, Window
+from registry.domain.plan import Plan
 from registry.domain.signals import LABELS
-from registry.domain.state import LABELS_KEPT, Labelled, Rollout, State
+from registry.domain.state import LABELS_KEPT, Guarding, Labelled, Rollout, State
 from registry.domain.version import Version
 
 AT_MOST = 1000
 """Labels of one file, and so of one entry."""
+
+BATCHES = 500
+"""Batches of labels that are remembered at most, whatever is in them."""
 
 MARGIN = 2.0
 """So many times the stable's lone mistakes are unacceptable, at whatever step."""
@@ -65,9 +69,9 @@ def labelled(state: State, answers: Mapping[Version, Answers], file: LabelFile |
         "versions": _by_version(answers, found.taken),
         "labels": [list(key) for key in found.taken],
     }
-    rollout = state.rollout
-    if rollout is not None and LABELS in rollout.plan.floors:
-        data["pairs"] = {"version": rollout.version, **asdict(_pairs(rollout, answers, found.taken))}
+    judged = state.rollout or state.guarding
+    if judged is not None and LABELS in judged.plan.floors:
+        data["pairs"] = {"version": judged.version, **asdict(_pairs(judged, answers, found.taken))}
     return (Draft(Kind.LABELLED, file.by, data),)
 
 
@@ -97,10 +101,11 @@ def _by_version(answers: Mapping[Version, Answers], taken: Mapping[Key, str]) ->
     return counts
 
 
-def _pairs(rollout: Rollout, answers: Mapping[Version, Answers], taken: Mapping[Key, str]) -> PairCounts:
-    """What the labels say of canary and stable where both answered."""
-    canary = answers.get(rollout.version, SILENT)
-    stable = answers.get(rollout.base, SILENT) if rollout.base is not None else SILENT
+def _pairs(judged: Rollout | Guarding, answers: Mapping[Version, Answers], taken: Mapping[Key, str]) -> PairCounts:
+    """What the labels say of a version and of the one it is compared with, where both answered."""
+    base = judged.base if isinstance(judged, Rollout) else judged.previous
+    canary = answers.get(judged.version, SILENT)
+    stable = answers.get(base, SILENT) if base is not None else SILENT
     made = [(pair(key, canary, stable), label) for key, label in taken.items()]
     right = Counter((both.canary == label, both.stable == label) for both, label in made if both is not None)
     return PairCounts(
@@ -118,30 +123,41 @@ def fold_labels(state: State, entry: Entry) -> State:
         known = state.version(Version(version))
         right, wrong = known.right + counts["right"], known.wrong + counts["wrong"]
         versions[known.version] = replace(known, right=right, wrong=wrong)
-    new = Labelled(data["file"], frozenset(Key(*key) for key in data["labels"]))
-    state = replace(state, versions=MappingProxyType(versions), labelled=_newest((*state.labelled, new)))
+    remembered = _remembered(state.labelled, data["file"], frozenset(Key(*key) for key in data["labels"]))
+    state = replace(state, versions=MappingProxyType(versions), labelled=remembered)
     if "pairs" not in data:
         return state
-    counts, rollout = data["pairs"], state.rollout
-    if rollout is None or rollout.version != counts["version"]:
-        raise JournalDamaged(f"no rollout of {counts['version']} is in progress")
+    return _compared(state, data["pairs"])
+
+
+def _compared(state: State, counts: Mapping[str, Any]) -> State:
+    """The evidence of a rollout in progress, or of the window after it, with the pairs that were labelled."""
+    rollout, guarding = state.rollout, state.guarding
+    if rollout is not None and rollout.version == counts["version"]:
+        evidence = _added(rollout.evidence.get(LABELS, NOTHING), rollout.plan, counts)
+        found = MappingProxyType({**rollout.evidence, LABELS: evidence})
+        return replace(state, rollout=replace(rollout, evidence=found))
+    if guarding is not None and guarding.version == counts["version"]:
+        return replace(state, guarding=replace(guarding, labels=_added(guarding.labels, guarding.plan, counts)))
+    raise JournalDamaged(f"version {counts['version']} is neither in a rollout nor in its rollback window")
+
+
+def _added(evidence: Evidence, plan: Plan, counts: Mapping[str, Any]) -> Evidence:
     pairs = counts["both_right"] + counts["canary_wrong"] + counts["stable_wrong"] + counts["both_wrong"]
-    evidence = rollout.evidence.get(LABELS, NOTHING).add(
+    return evidence.add(
         Window(pairs, counts["canary_wrong"], pairs, counts["stable_wrong"]),
         margin=MARGIN,
-        floor=rollout.plan.floors[LABELS],
-        blocks=LABELS in rollout.plan.block,
+        floor=plan.floors[LABELS],
+        blocks=LABELS in plan.block,
     )
-    evidences = MappingProxyType({**rollout.evidence, LABELS: evidence})
-    return replace(state, rollout=replace(rollout, evidence=evidences))
 
 
-def _newest(labelled: tuple[Labelled, ...]) -> tuple[Labelled, ...]:
-    """The newest files of labels that are worth remembering."""
-    left, kept = LABELS_KEPT, 0
-    for labels in reversed(labelled):
-        left -= len(labels.keys)
-        if left < 0 or kept == LABELS_KEPT:
-            break
-        kept += 1
-    return labelled[len(labelled) - kept :]
+def _remembered(labelled: tuple[Labelled, ...], file: str, keys: frozenset[Key]) -> tuple[Labelled, ...]:
+    """With one more file, without the oldest batches that nobody can ask for any more."""
+    full, last = labelled[:-1], labelled[-1] if labelled else Labelled()
+    if len(last.files) + len(last.keys) >= AT_MOST:
+        full, last = labelled, Labelled()
+    batches = (*full, Labelled(last.files | {file}, last.keys | keys))
+    while len(batches) > BATCHES or sum(len(batch.keys) for batch in batches[1:]) >= LABELS_KEPT:
+        batches = batches[1:]
+    return batches

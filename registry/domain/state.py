@@ -9,7 +9,7 @@ from types import MappingProxyType
 from registry.domain.answers import Key
 from registry.domain.errors import NotFound
 from registry.domain.journal import NO_ANCHOR, Anchor
-from registry.domain.judge import Evidence, StartMixture
+from registry.domain.judge import NOTHING, Evidence, StartMixture
 from registry.domain.plan import Plan
 from registry.domain.policy import FP32
 from registry.domain.release import Release, RevisionRelease
@@ -43,10 +43,10 @@ class VersionState:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A recorded file of labels: its name, and the images it labelled."""
+    """A batch of recorded labels: the names of their files, and the images they are of."""
 
-    file: str
-    keys: frozenset[Key]
+    files: frozenset[str] = frozenset()
+    keys: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,17 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Guarding:
-    """The rollback window after a promotion: `previous` still runs at weight 0. started: when its rollout did."""
+    """The rollback window after a promotion: `previous` still runs at weight 0.
+
+    started: when its rollout did. labels: what they said of both before, and what late ones say.
+    """
 
     version: Version
     previous: Version | None
     plan: Plan
     started: datetime
     since: datetime
+    labels: Evidence = NOTHING
     mixture: StartMixture = field(default_factory=StartMixture)
     good: int = 0
     bad: int = 0
@@ -140,7 +144,7 @@ class Guarding:
 class State:
     """A model as its journal tells it. pods: of production, as the last rollout's policy wants them at least.
 
-    labelled: the newest files of labels, so many that they hold LABELS_KEPT images or are that many.
+    labelled: the newest batches of labels, of LABELS_KEPT images.
     """
 
     model: Model
@@ -159,7 +163,7 @@ class State:
 
     def has_labels(self, file: str) -> bool:
         """Whether the labels of this file are recorded."""
-        return any(labels.file == file for labels in self.labelled)
+        return any(file in batch.files for batch in self.labelled)
 
     def version(self, version: Version) -> VersionState:
         """The version's state; raises NotFound."""

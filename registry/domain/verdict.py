@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from registry.domain.judge import StartMixture, Window
+from registry.domain.judge import Evidence, StartMixture, Window, window_document
 from registry.domain.plan import Plan
 from registry.domain.signals import AGREEMENT, ERRORS, LABELS, SIGNALS
 from registry.domain.standing import Standing, number
@@ -121,6 +121,19 @@ def judge_guard(mixture: StartMixture, plan: Plan, *, good: int, bad: int, probl
     if problem is not None:
         return Verdict(Outcome.ERROR, "evidence could not be read", problem, numbers)
     return Verdict(Outcome.HOLD, "guarding", message, numbers)
+
+
+def judge_labels(evidence: Evidence, plan: Plan) -> Verdict | None:
+    """The verdict on a promoted version whose labels came late; None unless they send it back.
+
+    Its evidence goes on from the rollout's, and so does its part of α.
+    """
+    if LABELS not in plan.floors or evidence.harm.log_e < math.log(plan.rollback_bound):
+        return None
+    e, total = number(evidence.harm.log_e), evidence.total
+    numbers = {"signal": LABELS, "e": e, "rollbackAt": plan.rollback_bound, "total": window_document(total)}
+    message = f"E {e:.3g} of {plan.rollback_bound:g} on {LABELS}: {_compared(LABELS, total)}"
+    return Verdict(Outcome.ROLLBACK, _harm(LABELS, plan), message, numbers)
 
 
 def _share(name: str, bad: int, exposure: int) -> str:

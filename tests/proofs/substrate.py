@@ -203,7 +203,7 @@ class FakeSubstrate:
 class SilentOutcomes:
     """Nobody is asked what it answered."""
 
-    def answers(self, model: Model, urls: Mapping[Version, str]) -> Mapping[Version, Answers]:
+    def answers(self, model: Model, urls: Mapping[Version, str | None]) -> Mapping[Version, Answers]:
         return {}
 
 

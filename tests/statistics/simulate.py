@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from registry.domain.policy import RolloutPolicy
+from tests.statistics import labels
 from tests.statistics.plots import draw
 from tests.statistics.reference import ROWS, shares
 from tests.statistics.scenes import (
@@ -189,20 +190,23 @@ def main() -> int:
     rows = [(case, rate) for rate in RATES for case in cases() if given.scene in case.name]
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
         futures = [pool.submit(measure, case, rate, given.runs, seed) for seed, (case, rate) in enumerate(rows)]
+        paired = [pool.submit(labels.measure, row, runs=given.runs, seed=n) for n, row in enumerate(labels.ROWS)]
         results = []
         for (case, rate), future in zip(rows, futures, strict=True):
             results.append(future.result())
             print(f"{time.monotonic() - began:6.0f} s  {rate}/min  {case.name}", file=sys.stderr, flush=True)
+        labelled = [future.result() for future in paired]
     results.sort(key=lambda result: [case.name for case in cases()].index(result.name))
     compared, close = reference(20 * given.runs)
     built_for = list(figures(given.runs))
-    text = "\n".join([table(results), compared, *(f"- {line}" for line, _ in built_for), ""])
+    text = "\n".join([table(results), compared, labels.table(labelled), *(f"- {line}" for line, _ in built_for), ""])
     (given.output / "table.md").write_text(text)
     (given.output / "results.json").write_text(json.dumps([asdict(result) for result in results], indent=1))
     draw(results, given.output)
     print(text)
     print(f"{given.output}: table.md, results.json and plots, in {time.monotonic() - began:.0f} s", file=sys.stderr)
-    return 0 if all(map(kept, results)) and close and all(good for _, good in built_for) else 1
+    judged = all(map(kept, results)) and all(result.kept for result in labelled)
+    return 0 if judged and close and all(good for _, good in built_for) else 1
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from predictor.outcomes import Outcomes
 from predictor.query import Predictions
 from registry.adapters.outcomes import CAPACITY, OutcomeReader
 from registry.domain.answers import Answers, Key
+from registry.domain.state import LABELS_KEPT
 from registry.domain.version import DEFAULT_MODEL, Version
 
 ONE = Version("1")
@@ -127,20 +128,22 @@ def test_nobody_at_the_address_has_said_nothing() -> None:
     assert OutcomeReader().answers(DEFAULT_MODEL, {ONE: "http://127.0.0.1:1"}) == {ONE: Answers()}
 
 
-def test_a_revision_that_is_gone_is_forgotten(revision: Revision) -> None:
+def test_a_revision_without_an_address_is_remembered_and_one_that_is_gone_forgotten(revision: Revision) -> None:
     reader = OutcomeReader()
     revision.answer("a")
     read(reader, revision)
+    assert reader.answers(DEFAULT_MODEL, {ONE: None}) == {ONE: Answers({Key("a", 0): "circle"})}
     assert reader.answers(DEFAULT_MODEL, {}) == {}
     assert read(reader, revision).new == ()
 
 
 def test_the_oldest_answers_go_first(revision: Revision) -> None:
-    reader = OutcomeReader()
-    for start in range(0, CAPACITY + 5000, 5000):
-        revision.answer(*map(str, range(start, start + 5000)))
-        while read(reader, revision).new:
-            pass
-    found = read(reader, revision).known
-    assert len(found) == CAPACITY
-    assert (Key("0", 0) in found, Key("5000", 0) in found) == (False, True)
+    reader = OutcomeReader(capacity=3)
+    revision.answer("a", "b", "c", "d")
+    read(reader, revision)
+    revision.answer("e")
+    assert [key.id for key in read(reader, revision).known] == ["c", "d", "e"]
+
+
+def test_more_labels_are_remembered_than_answers_of_canary_and_stable_are_known() -> None:
+    assert LABELS_KEPT >= 2 * CAPACITY

@@ -1,6 +1,7 @@
 """Labels of a rollout whose canary gets copies of the live requests."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,13 +12,15 @@ from registry.domain.answers import Answers, Key
 from registry.domain.fold import fold
 from registry.domain.journal import Kind
 from registry.domain.judge import NOTHING, RATIOS, StartMixture, Window, harm
-from registry.domain.labels import LabelFile, labelled
+from registry.domain.labels import AT_MOST, LabelFile, labelled
 from registry.domain.requests import plan_of
 from registry.domain.signals import AGREEMENT, LABELS
 from registry.domain.stages import Stage
-from registry.domain.state import LABELS_KEPT
-from tests.registry.domain.builders import MODEL, QUICK, V1, V2, idle, kinds, with_policy
+from registry.domain.state import LABELS_KEPT, State
+from tests.registry.domain.builders import MODEL, QUICK, V1, V2, Installation, idle, kinds, traffic, with_policy
 from tests.registry.domain.mirroring import AGREEING, BLOCKED, MIRRORED, answer, mirrored
+
+IDLE = idle()
 
 
 def test_labels_say_who_was_right_and_the_pairs_who_was_wrong() -> None:
@@ -56,6 +59,45 @@ def test_late_labels_send_a_canary_back_at_a_step_with_weight() -> None:
     place.label("late", **labels)
     place.turn()
     assert place.entries[-1].kind == "rolled_back"
+
+
+def passed(place: Installation) -> Installation:
+    """Version 2 in production, version 1 waiting."""
+    place.turns(lambda it: it.state.production == V2, each=lambda: traffic(place))
+    return place
+
+
+def test_labels_that_come_after_the_promotion_return_production() -> None:
+    place = mirrored()
+    labels = answer(place, "a", canary="star", stable="circle", pairs=30)
+    early, late = dict(list(labels.items())[:5]), dict(list(labels.items())[5:])
+    place.label("early", **early)
+    passed(place).label("late", **late)
+    place.restart()
+    place.turn()
+    assert kinds(place.entries)[-2:] == ["verdict", "rolled_back"]
+    assert "canary 30 lone mistakes in 30 labelled pairs" in place.entries[-1].data["reason"]
+    assert place.state.production == V1
+
+
+def test_late_labels_wait_for_the_version_before_to_be_ready() -> None:
+    place = mirrored()
+    labels = answer(place, "a", canary="star", stable="circle", pairs=30)
+    passed(place).running[V1].ready = False
+    place.label("late", **labels)
+    place.turn()
+    assert place.state.production == V2
+    place.running[V1].ready = True
+    place.turn()
+    assert place.state.production == V1
+
+
+def test_late_labels_without_harm_leave_production_alone() -> None:
+    place = mirrored()
+    labels = answer(place, "a", canary="star", stable="star", pairs=300)
+    passed(place).label("late", **labels)
+    place.turns(lambda it: it.state.guarding is None)
+    assert place.state.production == V2
 
 
 def test_a_canary_wrong_together_with_the_stable_stays() -> None:
@@ -212,17 +254,38 @@ def test_lone_mistakes_are_the_events_of_the_paired_test(windows: list[tuple[int
             assert found == StartMixture()
 
 
-def test_as_many_labels_are_remembered_as_answers_may_be_known_and_no_more() -> None:
-    place = idle()
-    state, half = place.state, LABELS_KEPT // 2
-    for number in range(3):
-        keys = [[f"{number}-{key}", 0] for key in range(half)]
-        entry = replace(
-            place.entries[-1], kind=Kind.LABELLED, data={"file": str(number), "versions": {}, "labels": keys}
+def recorded_labels(place: Installation, sizes: Sequence[int]) -> State:
+    """The state after files of so many labels each."""
+    state, count = place.state, 0
+    for number, size in enumerate(sizes):
+        keys = [[str(count + key), 0] for key in range(size)]
+        data = {"file": str(number), "versions": {}, "labels": keys}
+        state, count = (
+            fold(MODEL, [replace(place.entries[-1], kind=Kind.LABELLED, data=data)], state=state),
+            count + size,
         )
-        state = fold(MODEL, [entry], state=state)
-    assert [labels.file for labels in state.labelled] == ["1", "2"]
-    assert not state.has_labels("0")
+    return state
+
+
+def test_as_many_labels_are_remembered_as_answers_may_be_known_and_not_many_more() -> None:
+    state = recorded_labels(idle(), [LABELS_KEPT // 4] * 6)
+    keys = frozenset().union(*(batch.keys for batch in state.labelled))
+    assert LABELS_KEPT <= len(keys) < 2 * LABELS_KEPT
+    assert Key(str(LABELS_KEPT // 4 * 6 - LABELS_KEPT), 0) in keys
+    assert [state.has_labels(str(number)) for number in (0, 1, 2, 5)] == [False, False, True, True]
+
+
+@given(st.lists(st.integers(0, 700), min_size=1, max_size=12))
+def test_every_file_and_label_is_in_a_batch(sizes: list[int]) -> None:
+    state = recorded_labels(IDLE, sizes)
+    assert sum(len(batch.keys) for batch in state.labelled) == sum(sizes)
+    assert all(state.has_labels(str(number)) for number in range(len(sizes)))
+    assert all(len(batch.files) + len(batch.keys) >= AT_MOST for batch in state.labelled[:-1])
+
+
+def test_files_without_a_known_label_do_not_pile_up() -> None:
+    state = recorded_labels(IDLE, [0] * 3 * AT_MOST)
+    assert len(state.labelled) == 3
 
 
 def test_evidence_that_stands_alone_is_the_guards() -> None:
