@@ -72,7 +72,7 @@ def build(place: Home, ports: Ports, predictor: tuple[str, ...]) -> Controller:
         serving=load_policy(place.policy).serving,
     )
     tracking = os.environ.get("MLFLOW_TRACKING_URI") or place.tracking_uri
-    return Controller(place, substrate, Projector(tracking, tethered), Backups(place, tethered))
+    return Controller(place, substrate, Projector(place.root, tracking, tethered), Backups(place, tethered))
 
 
 def main(arguments: Sequence[str], *, predictor: tuple[str, ...] = PREDICTOR) -> int:

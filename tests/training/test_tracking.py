@@ -8,7 +8,10 @@ import pytest
 
 from registry.adapters.tracking import project
 from registry.domain.errors import Unreachable
-from registry.domain.version import Model, Version
+from registry.domain.journal import Draft, Kind
+from registry.domain.mirror import mirrored
+from registry.domain.version import Model
+from tests.registry.domain.builders import recorded
 from training.tracking import load_model, open_run
 
 
@@ -44,17 +47,11 @@ def test_a_registered_model_is_the_version_that_the_registry_looks_for(database:
     run.model(net, requirements=["keras"])
     run.register("registered", version="7", digest="e" * 64)
     run.close(succeeded=True)
-    projected = project(
-        tracking_uri=database,
-        model=Model("registered"),
-        stages={Version("7"): "production"},
-        digests={Version("7"): "e" * 64},
-        production=Version("7"),
-        staging=None,
-        previous=None,
-    )
+    journal = recorded([Draft(Kind.PUBLISHED, "controller", {"version": "7", "digest": "e" * 64})])
+    wanted = mirrored(Model("registered"), journal)
+    projected = project(tracking_uri=database, wanted=wanted, run_of=lambda version: None)
     assert projected.absent == ()
-    assert "alias production: version 7" in projected.changes
+    assert "version 7: stage none → development" in projected.changes
 
 
 def test_what_a_dying_server_does_not_take_is_kept_and_training_goes_on(server: Any, net: Any, tmp_path: Path) -> None:

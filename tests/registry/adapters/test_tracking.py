@@ -1,15 +1,13 @@
-import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
 
-from registry.adapters.tracking import Projection, main, project
+from registry.adapters.tracking import Projection, Report, project
 from registry.domain.errors import Unreachable
+from registry.domain.mirror import Mirrored
 from registry.domain.version import DEFAULT_MODEL, Version
 
 ONE, TWO, THREE = Version("1"), Version("2"), Version("3")
@@ -17,55 +15,64 @@ DIGESTS = {ONE: "a" * 64, TWO: "b" * 64, THREE: "c" * 64}
 
 
 @pytest.fixture(scope="session")
-def schema(tmp_path_factory):
-    """A database with the schema and two versions of `shapes`: making one costs seconds, copying it nothing."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+def schema(mlflow_schema, tmp_path_factory):
+    """Two versions of `shapes`, each with the run it was trained in."""
+    path = tmp_path_factory.mktemp("versions") / "mlflow.db"
+    shutil.copy(mlflow_schema, path)
     client = MlflowClient(f"sqlite:///{path}", f"sqlite:///{path}")
     client.create_registered_model("shapes")
+    experiment = client.create_experiment("shapes", artifact_location=(path.parent / "artifacts").as_uri())
+    runs = {}
     for version in (ONE, TWO):
         tags = {"version": version, "digest": DIGESTS[version]}
-        client.create_model_version("shapes", source="file:///model", tags=tags)
-    return path
+        runs[version] = client.create_run(experiment).info.run_id
+        client.create_model_version("shapes", source="file:///model", run_id=runs[version], tags=tags)
+    return SimpleNamespace(path=path, runs=runs)
 
 
 @pytest.fixture
 def tracking(schema, tmp_path):
     path = tmp_path / "mlflow.db"
-    shutil.copy(schema, path)
+    shutil.copy(schema.path, path)
     uri = f"sqlite:///{path}"
-    return SimpleNamespace(uri=uri, client=MlflowClient(uri, uri))
+    return SimpleNamespace(uri=uri, client=MlflowClient(uri, uri), runs=schema.runs)
 
 
-def projected(tracking, stages, *, digests=DIGESTS, production=None, staging=None, previous=None, uri=None):
-    return project(
-        tracking_uri=uri or tracking.uri,
-        model=DEFAULT_MODEL,
-        stages=stages,
-        digests=digests,
-        production=production,
-        staging=staging,
-        previous=previous,
-    )
+def told(stages, *, digests=DIGESTS, **holders):
+    """What a journal says that put versions into these stages and gave these aliases."""
+    tags = {
+        v: {"version": v, "digest": digests[v], "stage": stage, "promotion": "somehow"} for v, stage in stages.items()
+    }
+    return Mirrored(DEFAULT_MODEL, tags, {"production": None, "staging": None, "previous": None, **holders})
+
+
+def projected(tracking, stages, *, digests=DIGESTS, uri=None, run_of=lambda version: None, reports=(), **holders):
+    wanted = told(stages, digests=digests, **holders)
+    return project(tracking_uri=uri or tracking.uri, wanted=wanted, run_of=run_of, reports=reports)
 
 
 def aliases(tracking):
     return {alias: str(version) for alias, version in tracking.client.get_registered_model("shapes").aliases.items()}
 
 
+def tag(tracking, version, name):
+    return tracking.client.get_model_version("shapes", version).tags.get(name)
+
+
 def stage(tracking, version):
-    return tracking.client.get_model_version("shapes", version).tags.get("stage")
+    return tag(tracking, version, "stage")
 
 
 def test_stages_and_aliases_are_written(tracking):
     projection = projected(tracking, {ONE: "production", TWO: "staging"}, production=ONE, staging=TWO)
-    assert len(projection.changes) == 4
+    assert len(projection.changes) == 6
     assert aliases(tracking) == {"production": "1", "staging": "2"}
     assert (stage(tracking, "1"), stage(tracking, "2")) == ("production", "staging")
 
 
 def test_a_second_projection_changes_nothing(tracking):
     projected(tracking, {ONE: "production"}, production=ONE)
-    assert projected(tracking, {ONE: "production"}, production=ONE) == Projection((), ())
+    assert projected(tracking, {ONE: "production"}, production=ONE) == Projection()
 
 
 def test_a_promotion_moves_the_aliases(tracking):
@@ -91,7 +98,7 @@ def test_a_version_mlflow_lacks_is_named_and_takes_the_alias_away(tracking):
 
 def test_another_digest_is_another_version(tracking):
     projection = projected(tracking, {ONE: "production"}, digests={ONE: "d" * 64}, production=ONE)
-    assert projection == Projection((), (ONE,))
+    assert projection == Projection(absent=(ONE,))
     assert stage(tracking, "1") is None
 
 
@@ -104,7 +111,7 @@ def test_of_two_registrations_the_newer_is_taken(tracking):
 
 def test_a_model_mlflow_does_not_know_is_left_alone(tracking):
     tracking.client.delete_registered_model("shapes")
-    assert projected(tracking, {ONE: "production"}, production=ONE) == Projection((), (ONE,))
+    assert projected(tracking, {ONE: "production"}, production=ONE) == Projection(absent=(ONE,))
     assert tracking.client.search_registered_models() == []
 
 
@@ -122,33 +129,67 @@ def test_a_damaged_database_is_unreachable_in_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def document(**fields):
-    return json.dumps({"model": "shapes", "stages": {"1": "production"}, "digests": dict(DIGESTS), **fields}).encode()
+def test_what_somebody_altered_comes_back(tracking):
+    projected(tracking, {ONE: "production", TWO: "development"}, production=ONE)
+    tracking.client.set_registered_model_alias("shapes", "production", "2")
+    tracking.client.set_registered_model_alias("shapes", "canary", "2")
+    tracking.client.set_model_version_tag("shapes", "1", "promotion", "by me")
+    tracking.client.delete_model_version_tag("shapes", "2", "stage")
+    projection = projected(tracking, {ONE: "production", TWO: "development"}, production=ONE, canary=None)
+    assert len(projection.changes) == 4
+    assert aliases(tracking) == {"production": "1"}
+    assert (tag(tracking, "1", "promotion"), tag(tracking, "2", "stage")) == ("somehow", "development")
 
 
-def test_the_command_prints_what_it_changed(tracking):
-    answer = subprocess.run(
-        [sys.executable, "-m", "registry.adapters.tracking"],
-        input=document(tracking_uri=tracking.uri, production="1", staging=None),
-        capture_output=True,
-        timeout=60,
-        cwd=Path(__file__).parents[3],
-        check=False,
-    )
-    assert answer.returncode == 0, answer.stderr
-    changes = ["version 1: stage none → production", "alias production: version 1"]
-    assert json.loads(answer.stdout) == {"changes": changes, "absent": []}
+@pytest.mark.parametrize("altered", ["version", "digest"])
+def test_a_version_whose_own_tags_were_altered_is_known_by_its_run(tracking, altered):
+    tracking.client.set_model_version_tag("shapes", "1", altered, "2")
+    projection = projected(tracking, {ONE: "production"}, run_of=tracking.runs.get, production=ONE)
+    assert projection.absent == ()
+    assert (tag(tracking, "1", "version"), tag(tracking, "1", "digest")) == (ONE, DIGESTS[ONE])
     assert aliases(tracking) == {"production": "1"}
 
 
-def test_a_server_that_is_away_ends_the_command_with_5(monkeypatch, capsys):
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    assert main(document(tracking_uri="http://127.0.0.1:1")) == 5
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith("MLflow did not answer")
+@pytest.fixture
+def page(tmp_path):
+    path = tmp_path / "17.html"
+    path.write_text("promoted")
+    return path
 
 
-def test_the_command_names_what_it_does_not_understand(capsys):
-    assert main(b'{"tracking_uri": "sqlite:///none.db"}') == 1
-    assert capsys.readouterr().err == "projection: model is missing\n"
+def attached(tracking, version):
+    return [found.path for found in tracking.client.list_artifacts(tracking.runs[version], "rollouts")]
+
+
+def test_a_report_is_attached_to_the_run_of_its_version_and_named(tracking, page):
+    projection = projected(tracking, {TWO: "production"}, reports=[Report(TWO, page)])
+    assert projection.unattached == ()
+    assert "version 2: report rollouts/17.html attached" in projection.changes
+    assert (attached(tracking, TWO), tag(tracking, "2", "report")) == (["rollouts/17.html"], "rollouts/17.html")
+    assert projected(tracking, {TWO: "production"}, reports=[Report(TWO, page)]) == Projection()
+
+
+def test_a_report_that_is_told_on_replaces_what_the_run_has(tracking, page):
+    projected(tracking, {TWO: "production"}, reports=[Report(TWO, page)])
+    page.write_text("promoted, then rolled back")
+    assert len(projected(tracking, {TWO: "production"}, reports=[Report(TWO, page)]).changes) == 1
+    kept = tracking.client.download_artifacts(tracking.runs[TWO], "rollouts/17.html")
+    assert Path(kept).read_text() == "promoted, then rolled back"
+
+
+def test_of_several_reports_the_newest_is_named(tracking, page):
+    later = page.with_name("40.html")
+    later.write_text("aborted")
+    projected(tracking, {ONE: "production"}, reports=[Report(ONE, page), Report(ONE, later)])
+    assert attached(tracking, ONE) == ["rollouts/17.html", "rollouts/40.html"]
+    assert tag(tracking, "1", "report") == "rollouts/40.html"
+
+
+def test_a_report_that_cannot_be_attached_keeps_no_tag_nor_alias_away(tracking, page):
+    tracking.client.delete_run(tracking.runs[ONE])
+    both = [Report(ONE, page), Report(TWO, page)]
+    projection = projected(tracking, {ONE: "archived", TWO: "production"}, production=TWO, reports=both)
+    (unattached,) = projection.unattached
+    assert unattached.startswith("reports of version 1: not attached")
+    assert (stage(tracking, "1"), tag(tracking, "1", "report")) == ("archived", None)
+    assert (aliases(tracking), tag(tracking, "2", "report")) == ({"production": "2"}, "rollouts/17.html")
