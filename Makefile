@@ -108,7 +108,7 @@ predict: $(READY) ## Classify an image: make predict IMAGE=circle.png (without I
 demo: $(READY) ## The whole loop: train two versions, serve one, canary and promote the other
 	$(BIN)/python -m training.demo
 
-demo-bad: $(READY) ## Canaries that fail, are slow, get no traffic or only junk; each ends as it should
+demo-bad: $(READY) ## Canaries that fail, are slow or often wrong, get no traffic or only junk; each ends as it should
 	$(BIN)/python -m tests.demo_bad
 
 demo-down: $(READY) ## Stop every process of this machine's installation

@@ -19,6 +19,7 @@ __all__ = ["Array", "Document", "Object", "array", "dumps", "fields", "kind", "p
 
 MAX_NAMES = 64
 
+_NUMBERS = "integers of -2^63 to 2^64 - 1 or finite decimals"
 _STRUCTURE = b"[]{},"
 _NO_STRUCTURE = bytes(set(range(256)) - set(_STRUCTURE))
 _QUOTE = ord('"')
@@ -63,7 +64,9 @@ def parse(body: bytes) -> Document:
     try:
         # A parser of its own costs nothing measurable, and values of an earlier body may still be in somebody's hands.
         root = Parser().parse(body)
-    except (ValueError, RuntimeError):
+    except (ValueError, RuntimeError) as error:
+        if str(error).startswith(("BIGINT_ERROR", "NUMBER_ERROR")):
+            raise BadRequest(f"body: found a number that is not JSON or over 64 bits, wanted {_NUMBERS}") from None
         raise BadRequest(f"body: found {len(body)} bytes that are not JSON, wanted a JSON object") from None
     if type(root) is not Object:
         raise BadRequest(f"body: found {kind(root)}, wanted a JSON object")

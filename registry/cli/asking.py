@@ -151,6 +151,8 @@ def summary(entry: Entry) -> str:
         case Kind.VERDICT:
             subject = f"verdict on {data['version']}: {data['verdict']}"
             detail = f"{data['reason']}; {data['message']}"
+        case Kind.LABELLED:
+            detail = f"{data['taken']} taken, {data['unknown']} unknown, {data['repeated']} repeated"
         case Kind.EVIDENCE:
             detail = "of the judge"
         case _:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from registry.domain.signals import AGREEMENT, LABELS
+
 BAR = 20
 """Characters of a full bar."""
 
@@ -47,3 +49,18 @@ def evidence(numbers: Mapping[str, Any]) -> list[Gauge]:
             if own.get(value) is not None and of.get(bound) is not None:
                 found.append(Gauge(signal, letter, float(own[value]), float(of[bound]), what))
     return found
+
+
+def pairs(numbers: Mapping[str, Any]) -> list[str]:
+    """What canary and stable said to the same images since the first step, and what labels say of it."""
+    signals, lines = numbers.get("signals") or {}, []
+    if AGREEMENT in signals:
+        total = signals[AGREEMENT]["total"]
+        made, apart = total["canary_exposure"], total["canary_bad"]
+        share = f", {(made - apart) / made:.2%} agree".replace("%", " %") if made else ""
+        lines.append(f"pairs           {made}{share}")
+    if LABELS in signals:
+        total = signals[LABELS]["total"]
+        alone = f"the canary alone is wrong in {total['canary_bad']}, the stable alone in {total['stable_bad']}"
+        lines.append(f"labelled pairs  {total['canary_exposure']}: {alone}")
+    return lines

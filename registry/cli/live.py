@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from registry.cli.asking import require_controller
-from registry.cli.evidence import Gauge, evidence
+from registry.cli.evidence import Gauge, evidence, pairs
 from registry.cli.status import bar, headline, rows
 from registry.domain.fold import fold
 from registry.domain.state import State
@@ -52,6 +52,7 @@ def picture(seen: Mapping[str, Any]) -> RenderableType:
     verdict = seen["seen"].get("verdict")
     if verdict:
         parts += [_gauge(found) for found in evidence(verdict["numbers"])]
+        parts += map(Text, pairs(verdict["numbers"]))
         colour = _COLOURS.get(verdict["outcome"], "white")
         told = escape(f"{verdict['reason']}; {verdict['message']}")
         parts.append(Text.from_markup(f"[{colour}]{verdict['outcome']}[/]: {told}"))

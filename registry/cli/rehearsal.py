@@ -34,10 +34,11 @@ from registry.domain.journal import Draft, Entry, Kind, seal
 from registry.domain.judge import Clearance
 from registry.domain.objects import Object, render
 from registry.domain.observation import Latency, Observation
-from registry.domain.plan import Plan, parse_plan
+from registry.domain.plan import Plan, StepPlan, parse_plan
 from registry.domain.policy import Policy
 from registry.domain.requests import answer
 from registry.domain.rules import Rules
+from registry.domain.signals import LABELS
 from registry.domain.stages import Stage
 from registry.domain.state import State, release
 from registry.domain.turn import Turn
@@ -206,8 +207,10 @@ def _text(objects: Sequence[Object]) -> list[str]:
 
 
 def _steps(plan: Plan) -> list[dict[str, Any]]:
-    needed = Clearance().clean_answers_needed(bound=plan.advance_bound, floor=plan.floor)
-    return [
-        {"step": step.name, "at_least": f"{step.soak:g} s", "clean_requests": needed if step.weight else "not judged"}
-        for step in plan.steps
-    ]
+    def needed(step: StepPlan) -> int | str:
+        clear, bound = Clearance(), plan.advance_bound
+        if step.mirror and LABELS in plan.block:
+            return f"{clear.clean_answers_needed(bound=bound, floor=plan.floors[LABELS])} labelled pairs"
+        return clear.clean_answers_needed(bound=bound, floor=plan.floor) if step.weight else "not judged"
+
+    return [{"step": step.name, "at_least": f"{step.soak:g} s", "clean_requests": needed(step)} for step in plan.steps]

@@ -3,7 +3,7 @@
 `-o json` and `-o yaml` print one object; keys are never renamed or taken away:
 
     {model, production, staging, previous: version or null,
-     versions: {version: {stage, digest, published, forced: [check]}},
+     versions: {version: {stage, digest, published, forced: [check], labelled: {right, wrong}}},
      rollout: null or {version, base, step, steps: [{name, weight, mirror, soak}], weight, mirror, withheld,
                        paused: null or time, started, deadline, by},
      rollbackWindow: null or {version, previous, since, until},
@@ -31,7 +31,7 @@ import typer
 
 from registry.cli.asking import controller_runs, follow, require_controller, require_journal
 from registry.cli.completion import ModelOption
-from registry.cli.evidence import evidence
+from registry.cli.evidence import evidence, pairs
 from registry.cli.notices import notices
 from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place, say, state_of
 from registry.cli.printing import print_data, print_table
@@ -107,6 +107,7 @@ def document(state: State, view: dict[str, Any]) -> dict[str, Any]:
                 "digest": found.digest,
                 "published": timestamp(found.published),
                 "forced": list(found.forced),
+                "labelled": {"right": found.right, "wrong": found.wrong},
             }
             for version, found in state.versions.items()
         },
@@ -200,7 +201,7 @@ def sentences(seen: Mapping[str, Any]) -> list[str]:
     lines += seen["notices"]
     verdict = view.get("verdict")
     if verdict:
-        lines += [str(found) for found in evidence(verdict["numbers"])]
+        lines += [*map(str, evidence(verdict["numbers"])), *pairs(verdict["numbers"])]
         lines.append(f"verdict: {verdict['outcome']}: {verdict['reason']}; {verdict['message']}")
     if view.get("problem"):
         lines.append(f"stopped: {view['problem']}")

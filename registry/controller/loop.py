@@ -15,9 +15,11 @@ from types import FrameType
 
 from registry.adapters.latency import LatencyProbe
 from registry.adapters.monitoring import Target, scrape
+from registry.adapters.outcomes import OutcomeReader
 from registry.controller.backups import Backups
+from registry.controller.labelling import heard, next_labels
 from registry.controller.measuring import staging_latency
-from registry.controller.ports import Probe, Projection, Scrape, Substrate
+from registry.controller.ports import Outcomes, Probe, Projection, Scrape, Substrate
 from registry.domain.checklist import Candidate
 from registry.domain.decision import decide
 from registry.domain.errors import Conflict, InvalidDocument, JournalDamaged, RegistryError
@@ -61,6 +63,7 @@ class Watched:
     memory: Memory = field(default_factory=Memory)
     refused: dict[Version, tuple[int, str]] = field(default_factory=dict)
     pruned: set[Version] = field(default_factory=set)
+    unpruned: dict[Version, str] = field(default_factory=dict)
     problem: str | None = None
     turns: int = 0
     readings: dict[Version, Readings] = field(default_factory=dict)
@@ -87,6 +90,7 @@ class Controller:
     projector: Projection | None = None
     backups: Backups | None = None
     probe: Probe = field(default_factory=LatencyProbe)
+    outcomes: Outcomes = field(default_factory=OutcomeReader)
     now: Callable[[], datetime] = clock
     scrape: Scrape = scrape
     _watched: dict[Model, Watched] = field(default_factory=dict)
@@ -126,6 +130,8 @@ class Controller:
         turn = self._observe(watched, now)
         decision = decide(turn)
         self._record(watched, decision, entries, now)
+        if turn.labels is not None and watched.state.has_labels(turn.labels.name):
+            self.home.labels_of(model).remove(turn.labels)
         self._prune(watched)
         self._show(watched, turn, decision)
         return bool(decision.drafts)
@@ -135,11 +141,16 @@ class Controller:
         state = watched.state
         revisions, route = self.substrate.observe(state.model, now)
         policy, candidates = load_policy(self.home.policy), self._candidates(state)
+        # Before the answers: who labelled one has got it.
+        labels = next_labels(self.home.labels_of(state.model))
+        mirrors = state.rollout is not None and state.rollout.plan.mirrors
+        listens = mirrors or labels is not None or not watched.turns % LOOK
         observation = Observation(
             revisions=revisions,
             route=route,
             counters=self._counters(watched, now),
             latency=staging_latency(state, policy, candidates, substrate=self.substrate, probe=self.probe),
+            answers=heard(state, self.substrate, self.outcomes) if listens else {},
         )
         return Turn(
             state=state,
@@ -149,6 +160,7 @@ class Controller:
             memory=watched.memory,
             found=self._found(watched),
             candidates=candidates,
+            labels=labels,
         )
 
     def _check_anchor(self, watched: Watched, entries: Sequence[Entry], anchor: Anchor, now: datetime) -> None:
@@ -229,17 +241,19 @@ class Controller:
         watched.memory = decision.memory
 
     def _prune(self, watched: Watched) -> None:
-        """Take the files of deleted versions out of the store; once per controller, and no reason to stop a turn."""
+        """Take the files of deleted versions out of the store. A failure is told once and tried again."""
         model = watched.state.model
         for version, found in watched.state.versions.items():
             if not found.deleted or version in watched.pruned:
                 continue
-            watched.pruned.add(version)
             try:
                 if self.home.versions().strip(model, version):
                     _log.info("version.pruned model=%s version=%s", model, version)
+                watched.pruned.add(version)
             except OSError as error:
-                _log.error("version.not_pruned model=%s version=%s reason=%s", model, version, error)
+                if watched.unpruned.get(version) != str(error):
+                    watched.unpruned[version] = str(error)
+                    _log.error("version.not_pruned model=%s version=%s reason=%s", model, version, error)
 
     def _show(self, watched: Watched, turn: Turn, decision: Decision) -> None:
         """Tell people and MLflow what was seen and recorded. Acting on it never waits for who cannot be told."""

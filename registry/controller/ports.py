@@ -7,6 +7,7 @@ from typing import Protocol
 from registry.adapters.latency import Subject
 from registry.adapters.local.substrate import Endpoint
 from registry.adapters.monitoring import Target
+from registry.domain.answers import Answers
 from registry.domain.journal import Anchor
 from registry.domain.observation import Counters, Latency, ObservedRevision, ObservedRoute
 from registry.domain.release import Release
@@ -65,6 +66,13 @@ class Probe(Protocol):
 
     def latency(self, key: str, subject: Subject) -> Latency | None:
         """What was measured for `key`, None as long as that is not known. Returns at once."""
+
+
+class Outcomes(Protocol):
+    """Reads what revisions answered to single images."""
+
+    def answers(self, model: Model, urls: Mapping[Version, str | None]) -> Mapping[Version, Answers]:
+        """Of the revisions at these addresses, all that is known by now; those without one are only remembered."""
 
 
 class Scrape(Protocol):

@@ -96,7 +96,7 @@ class Account:
 
     def readings(self) -> tuple[Reading, ...]:
         """The evidence over time."""
-        return tuple(_reading(entry) for entry in self.entries if entry.kind is Kind.EVIDENCE)
+        return tuple(_reading(entry, self.plan) for entry in self.entries if entry.kind is Kind.EVIDENCE)
 
     def steps(self) -> tuple[Step, ...]:
         """Stays at a weight, with what was counted last in each."""
@@ -115,10 +115,12 @@ def _judged(entry: Entry) -> list[str]:
     return [name for name in SIGNALS if name in entry.data]
 
 
-def _reading(entry: Entry) -> Reading:
+def _reading(entry: Entry, plan: Plan) -> Reading:
     seen = {name: parse_evidence(entry.data[name]) for name in _judged(entry)}
-    harm = {name: found.harm.log_e for name, found in seen.items() if SIGNALS[name].rolls_back}
-    health = {name: found.clearance.log_a for name, found in seen.items() if SIGNALS[name].blocks}
+    judged = {name: found for name, found in seen.items() if name in plan.floors}
+    harm = {name: found.harm.log_e for name, found in judged.items() if SIGNALS[name].rolls_back}
+    blocks = {name for name in judged if SIGNALS[name].blocks or name in plan.block}
+    health = {name: found.clearance.log_a for name, found in judged.items() if name in blocks}
     if GUARD in entry.data:
         guard = entry.data[GUARD]
         harm = {GUARD: StartMixture(guard["windows"], tuple(guard["logs"])).log_e}

@@ -39,7 +39,9 @@ def _rollout(state: State, rollout: Rollout, observation: Observation, verdict: 
     if rollout.paused is not None:
         return f"`geometry resume`; until then {step.name} stays, and {after} comes later; {end}"
     if not step.weight:
-        return f"{max(rollout.soak_left(now), 0):.0f} s of {step.name} pass, then {after}"
+        passes = f"{max(rollout.soak_left(now), 0):.0f} s of {step.name} pass"
+        needs = _evidence(rollout, verdict) if verdict is not None else []
+        return f"{' and '.join([passes, *needs])}, then {after}"
     if not settled(state, observation, now):
         return f"the proxy sends {rollout.weight} % to version {rollout.version}, and 3 s pass"
     if verdict is None:

@@ -5,14 +5,21 @@ from dataclasses import replace
 from registry.domain.control import CONTROLS
 from registry.domain.guarding import watch
 from registry.domain.journal import Draft, Kind
+from registry.domain.labels import labelled
 from registry.domain.requests import answer
 from registry.domain.rollout import advance
 from registry.domain.turn import CONTROLLER, Decision, Turn
 
 
 def decide(turn: Turn) -> Decision:
-    """Newly found versions first, then a request to go back or to pause, then what is in progress, then the oldest
-    request."""
+    """What came in first: newly found versions, or labels beside all else. Then a request to go back or to pause, then
+    what is in progress, then the oldest request."""
+    decision = _decide(turn)
+    drafts = (*labelled(turn.state, turn.observation.answers, turn.labels), *decision.drafts)
+    return replace(decision, drafts=drafts)
+
+
+def _decide(turn: Turn) -> Decision:
     memory = replace(turn.memory, last_turn=turn.now)
     published = tuple(
         Draft(Kind.PUBLISHED, CONTROLLER, {"version": version, "digest": digest})

@@ -10,10 +10,11 @@ from types import MappingProxyType
 
 from registry.domain.errors import JournalDamaged, NotFound
 from registry.domain.journal import Entry, Kind
-from registry.domain.judge import StartMixture, parse_evidence
+from registry.domain.judge import NOTHING, StartMixture, parse_evidence
+from registry.domain.labels import fold_labels
 from registry.domain.plan import parse_plan
 from registry.domain.policy import FP32
-from registry.domain.signals import ERRORS, RATIO, SIGNALS
+from registry.domain.signals import ERRORS, LABELS, RATIO, SIGNALS
 from registry.domain.stages import TRANSITIONS, Stage
 from registry.domain.state import Approval, Guarding, Request, Rollout, State, VersionState
 from registry.domain.version import Model, Version
@@ -160,10 +161,15 @@ def _withheld(state: State, entry: Entry) -> State:  # noqa: ARG001 - all folds 
 
 
 def _evidence(state: State, entry: Entry) -> State:
-    """per signal `Evidence.document` in a rollout; guard: {windows, logs, good, bad} in a rollback window."""
+    """per signal `Evidence.document` in a rollout; guard: {windows, logs, good, bad} in a rollback window.
+
+    What labels say is in their own entries, and only told here.
+    """
     if ERRORS in entry.data:
+        rollout = _running(state)
         found = {name: parse_evidence(entry.data[name]) for name in (*SIGNALS, RATIO) if name in entry.data}
-        return replace(state, rollout=replace(_running(state), evidence=MappingProxyType(found)))
+        found |= {LABELS: rollout.evidence[LABELS]} if LABELS in rollout.evidence else {}
+        return replace(state, rollout=replace(rollout, evidence=MappingProxyType(found)))
     if state.guarding is None:
         raise JournalDamaged("no rollback window is open")
     seen = entry.data["guard"]
@@ -196,7 +202,8 @@ def _promoted(state: State, entry: Entry) -> State:
     if old is not None:
         state = _move(state, old, Stage.ARCHIVED)
     state = _move(state, rollout.version, Stage.PRODUCTION)
-    guarding = Guarding(rollout.version, old, rollout.plan, entry.time)
+    labels = rollout.evidence.get(LABELS, NOTHING)
+    guarding = Guarding(rollout.version, old, rollout.plan, rollout.started, entry.time, labels)
     return replace(state, production=rollout.version, previous=old, rollout=None, guarding=guarding)
 
 
@@ -293,4 +300,5 @@ _FOLDS: Mapping[Kind, Callable[[State, Entry], State]] = {
     Kind.DELETED: _deleted,
     Kind.ADOPTED: _answered,
     Kind.RESTORED: _restored,
+    Kind.LABELLED: fold_labels,
 }

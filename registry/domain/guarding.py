@@ -8,7 +8,7 @@ from registry.domain.rollout import absolute_fault, last_counters, settled, verd
 from registry.domain.signals import ERRORS
 from registry.domain.state import Guarding
 from registry.domain.turn import CONTROLLER, EVIDENCE_EVERY, Decision, Memory, Turn
-from registry.domain.verdict import Outcome, Verdict, judge_guard
+from registry.domain.verdict import Outcome, Verdict, judge_guard, judge_labels
 from registry.domain.windows import read
 
 
@@ -16,9 +16,13 @@ def watch(turn: Turn, guarding: Guarding) -> Decision:
     """The next entries inside a rollback window."""
     memory = _memory(turn, guarding)
     revision = turn.observation.revisions.get(guarding.version)
-    fault = absolute_fault(turn, guarding.version, revision, waiting=False)
+    fault = absolute_fault(turn, guarding.version, revision, since=guarding.started, waiting=False)
     if fault is not None and _can_go_back(turn, guarding):
         return Decision((go_back(guarding, fault, actor=CONTROLLER, request=None),), memory)
+    late = judge_labels(guarding.labels, guarding.plan)
+    if late is not None and _can_go_back(turn, guarding):
+        back = go_back(guarding, f"{late.reason}; {late.message}", actor=CONTROLLER, request=None)
+        return Decision((verdict_draft(late, version=guarding.version), back), memory, late)
     if turn.jumped:
         return Decision((), replace(memory, segment=None))
     judged = settled(turn.state, turn.observation, turn.now)

@@ -204,6 +204,16 @@ class Evidence:
             total=self.total + window,
         )
 
+    def add_alone(self, *, exposure: int, bad: int, floor: float | None) -> "Evidence":
+        """The evidence after a window that has no stable to compare with. floor: None gathers counts only."""
+        window = Window(exposure, bad, 0, 0)
+        return Evidence(
+            harm=self.harm if floor is None else guard(self.harm, exposure=exposure, bad=bad, floor=floor),
+            clearance=self.clearance,
+            step=self.step + window,
+            total=self.total + window,
+        )
+
     def next_step(self) -> "Evidence":
         """P, F and the step's counts begin anew; E goes on."""
         return Evidence(harm=self.harm, total=self.total)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from registry.domain.answers import Answers
 from registry.domain.journal import Anchor
 from registry.domain.version import Version
 
@@ -82,10 +83,12 @@ class Latency:
 class Observation:
     """Everything one turn saw of one model. counters: only revisions whose scrape succeeded in this turn.
 
-    latency: of staging revisions that a waiting promotion made somebody ask, as soon as it is known.
+    latency: of staging revisions that a waiting promotion made somebody ask, as soon as it is known. answers: of live
+    revisions to single images.
     """
 
     revisions: Mapping[Version, ObservedRevision] = field(default_factory=dict)
     route: ObservedRoute | None = None
     counters: Mapping[Version, Counters] = field(default_factory=dict)
     latency: Mapping[Version, Latency] = field(default_factory=dict)
+    answers: Mapping[Version, Answers] = field(default_factory=dict)

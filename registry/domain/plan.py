@@ -38,7 +38,8 @@ class Plan:
     """The numbers of the policy that a rollout keeps from its first entry on. Seconds and fractions.
 
     margins: (up to this weight, rate ratio), ascending. floors: per judged signal the rate below which nothing is
-    unacceptable. signals: how many of them may roll back (m). slow_after: an answer is slow beyond it, a bucket edge.
+    unacceptable. signals: how many of them may roll back (m). block: signals that a step with a mirror waits for.
+    slow_after: an answer is slow beyond it, a bucket edge.
     """
 
     steps: tuple[StepPlan, ...]
@@ -47,6 +48,7 @@ class Plan:
     beta: float
     floors: Mapping[str, float]
     signals: int
+    block: tuple[str, ...]
     slow_after: float
     warmup: float
     deadline: float
@@ -79,8 +81,13 @@ class Plan:
 
     @property
     def judged_steps(self) -> int:
-        """Steps at which the canary has a share of the live requests."""
-        return sum(1 for step in self.steps if step.weight)
+        """Steps that end by evidence: the canary has a share of the live requests, or labels are waited for."""
+        return sum(1 for step in self.steps if step.weight or (step.mirror and self.block))
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether any step sends the canary copies, so that there are pairs."""
+        return any(step.mirror for step in self.steps)
 
     def document(self) -> dict[str, Any]:
         return {
@@ -90,6 +97,7 @@ class Plan:
             "beta": self.beta,
             "floors": dict(self.floors),
             "signals": self.signals,
+            "block": list(self.block),
             "slowAfter": self.slow_after,
             "warmup": self.warmup,
             "deadline": self.deadline,
@@ -108,6 +116,7 @@ def parse_plan(document: Mapping[str, Any]) -> Plan:
         # The first plans named one floor, as errors were all that was judged.
         floors=document["floors"] if "floors" in document else {ERRORS: document["floor"]},
         signals=document["signals"],
+        block=tuple(document["block"]),
         slow_after=document.get("slowAfter", LATENCY_EDGES[-1]),
         warmup=document["warmup"],
         deadline=document["deadline"],

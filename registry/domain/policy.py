@@ -11,13 +11,17 @@ from typing import Any
 
 from registry.domain.card import Slo
 from registry.domain.documents import sha256
+from registry.domain.judge import GUARD_RATIO
 from registry.domain.options import LONGEST, Options
 from registry.domain.plan import ratio_at
 from registry.domain.rules import KEYS, CheckRule, parse_rule
+from registry.domain.signals import LABELS
 
 POLICY = "policy.yaml"
 SCHEMA = 1
 FP32, INT8 = "fp32", "int8"
+HIGHEST_FLOOR = 1 / GUARD_RATIO
+"""The guard bets on answers being bad that many times as often as the floor, which must stay below all of them."""
 LAST_WEIGHT = 50
 """The last judged step: from there on the canary has as many requests as the stable revision."""
 
@@ -73,17 +77,24 @@ class Floors:
     latency: float | None = None
     refused: float = 0.05
     low_confidence: float = 0.10
+    labels: float = 0.05
 
 
 @dataclass(frozen=True)
 class RolloutPolicy:
-    """How a promotion to production goes. alpha, beta: per rollout. warmup, deadline, rollback_window: seconds."""
+    """How a promotion to production goes. alpha, beta: per rollout. warmup, deadline, rollback_window: seconds.
+
+    block: signals of pairs that a step with a mirror waits for. agreement: share of pairs in which both versions must
+    say the same, None where any will do.
+    """
 
     steps: tuple[Step, ...] = (Step(5), Step(10), Step(25), Step(50))
     margins: tuple[Margin, ...] = (Margin(10, 10.0), Margin(30, 4.0), Margin(50, 2.0))
     alpha: float = 0.05
     beta: float = 0.05
     floors: Floors = Floors()
+    block: tuple[str, ...] = ()
+    agreement: float | None = None
     warmup: float = 60.0
     deadline: float = 86400.0
     rollback_window: float = 3600.0
@@ -196,16 +207,21 @@ def _serving(options: Options) -> Serving:
 
 
 def _rollout(top: Options) -> RolloutPolicy:
-    names = ("steps", "margins", "alpha", "beta", "floors", "warmup", "deadline", "rollbackWindow")
-    options, default = top.section("rollout", *names), RolloutPolicy()
-    steps = options.sections("steps", "weight", "soak", "mirror", "header")
+    names = ("steps", "margins", "alpha", "beta", "floors", "block", "agreement", "warmup", "deadline")
+    options, default = top.section("rollout", *names, "rollbackWindow"), RolloutPolicy()
+    items = options.sections("steps", "weight", "soak", "mirror", "header")
     margins = options.sections("margins", "upTo", "ratio")
+    steps = default.steps if items is None else _steps(options, items)
+    _check_pairs(options, steps)
     return RolloutPolicy(
-        steps=default.steps if steps is None else _steps(options, steps),
+        steps=steps,
         margins=default.margins if margins is None else _margins(options, margins),
         alpha=options.number("alpha", default.alpha, above=0, below=1),
         beta=options.number("beta", default.beta, above=0, below=1),
-        floors=_floors(options.section("floors", "errors", "latency", "refused", "low_confidence")),
+        floors=_floors(options.section("floors", "errors", "latency", "refused", "low_confidence", "labels")),
+        block=options.texts("block"),
+        # Below three quarters nobody could bet on four times as many disagreements as are allowed.
+        agreement=options.limit("agreement", above=1 - HIGHEST_FLOOR, below=1),
         warmup=options.seconds("warmup", default.warmup),
         deadline=options.seconds("deadline", default.deadline),
         rollback_window=options.seconds("rollbackWindow", default.rollback_window),
@@ -240,6 +256,18 @@ def _step(options: Options) -> Step:
     return Step(options.integer("weight", None, minimum=1), soak)
 
 
+def _check_pairs(rollout: Options, steps: tuple[Step, ...]) -> None:
+    """What is judged by pairs wants a step that makes some."""
+    for name in rollout.texts("block"):
+        if name != LABELS:
+            raise rollout.wrong(
+                f"block names {name!r}", f"{LABELS}, or no key: all that may block otherwise does", "block"
+            )
+    for key in ("block", "agreement"):
+        if rollout.has(key) and not any(step.mirror for step in steps):
+            raise rollout.wrong(f"{key} without a step that mirrors", "{mirror: 100} as the first of steps", key)
+
+
 def _margins(rollout: Options, items: tuple[Options, ...]) -> tuple[Margin, ...]:
     margins = tuple(
         Margin(item.integer("upTo", None, minimum=1), item.number("ratio", None, above=1)) for item in items
@@ -252,13 +280,13 @@ def _margins(rollout: Options, items: tuple[Options, ...]) -> tuple[Margin, ...]
 
 
 def _floors(options: Options) -> Floors:
-    # 4f must stay below 1: the guard bets on answers being bad four times as often as the floor.
     default = Floors()
     return Floors(
-        errors=options.number("errors", default.errors, above=0, below=0.25),
-        latency=options.number("latency", 0.01, above=0, below=0.25) if options.has("latency") else None,
-        refused=options.number("refused", default.refused, above=0, below=0.25),
-        low_confidence=options.number("low_confidence", default.low_confidence, above=0, below=0.25),
+        errors=options.number("errors", default.errors, above=0, below=HIGHEST_FLOOR),
+        latency=options.number("latency", 0.01, above=0, below=HIGHEST_FLOOR) if options.has("latency") else None,
+        refused=options.number("refused", default.refused, above=0, below=HIGHEST_FLOOR),
+        low_confidence=options.number("low_confidence", default.low_confidence, above=0, below=HIGHEST_FLOOR),
+        labels=options.number("labels", default.labels, above=0, below=HIGHEST_FLOOR),
     )
 
 

@@ -153,7 +153,7 @@ def _steps(steps: Sequence[Step]) -> Markup:
             duration((step.ended - step.began).total_seconds()),
             f"{name}: {SIGNALS[name].bad}",
             _share(window.canary_bad, window.canary_exposure, SIGNALS[name].unit),
-            _share(window.stable_bad, window.stable_exposure, SIGNALS[name].unit),
+            "" if SIGNALS[name].alone else _share(window.stable_bad, window.stable_exposure, SIGNALS[name].unit),
         )
         for step in steps
         for name, window in (step.counts or {}).items()
@@ -204,6 +204,8 @@ def _told(entry: Entry) -> str:
     data = entry.data
     if entry.kind is Kind.VERDICT:
         return f"{data['verdict']}: {data['reason']}; {data['message']}"
+    if entry.kind is Kind.LABELLED:
+        return f"{data['taken']} taken, {data['unknown']} unknown, {data['repeated']} repeated"
     if entry.kind is Kind.STEPPED:
         return f"{data['weight']} % of live requests"
     return str(data.get("reason") or "")

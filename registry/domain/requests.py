@@ -12,10 +12,20 @@ from registry.domain.guarding import close, go_back
 from registry.domain.inquiry import Inquiry, Question, inquire
 from registry.domain.journal import Draft, Kind
 from registry.domain.plan import Plan, StepPlan
-from registry.domain.policy import Policy
+from registry.domain.policy import Policy, RolloutPolicy
 from registry.domain.refusal import NO_VERSION, NOTHING_TO_ADOPT, none_before, on_its_way, refused
 from registry.domain.retirement import RETIREMENTS
-from registry.domain.signals import ERRORS, LATENCY, LOW_CONFIDENCE, REFUSED, RESTARTS, SIGNALS, edge_of
+from registry.domain.signals import (
+    AGREEMENT,
+    ERRORS,
+    LABELS,
+    LATENCY,
+    LOW_CONFIDENCE,
+    REFUSED,
+    RESTARTS,
+    SIGNALS,
+    edge_of,
+)
 from registry.domain.stages import Stage
 from registry.domain.state import Request, State
 from registry.domain.turn import CONTROLLER, Memory, Turn
@@ -147,24 +157,37 @@ def plan_of(policy: Policy, *, slo: Slo | None = None, steps: tuple[StepPlan, ..
     rollout, floors, slo = policy.rollout, policy.rollout.floors, slo or policy.slo.complete()
     # Between .1 % and one half: an objective of 1 or 0 would leave the floor without a meaning.
     latency = min(max(2 * (1 - slo.latency_objective), 0.001), 0.5) if floors.latency is None else floors.latency
+    if steps is None:
+        steps = tuple(StepPlan(step.weight, step.soak, step.mirror) for step in rollout.steps)
+    judged = {
+        ERRORS: floors.errors,
+        LATENCY: latency,
+        REFUSED: floors.refused,
+        LOW_CONFIDENCE: floors.low_confidence,
+        RESTARTS: 0.0,  # it blocks nothing
+        **_pair_floors(rollout, steps),
+    }
     return Plan(
-        steps=tuple(StepPlan(step.weight, step.soak, step.mirror) for step in rollout.steps)
-        if steps is None
-        else steps,
+        steps=steps,
         margins=tuple((margin.up_to, margin.ratio) for margin in rollout.margins),
         alpha=rollout.alpha,
         beta=rollout.beta,
-        floors={
-            ERRORS: floors.errors,
-            LATENCY: latency,
-            REFUSED: floors.refused,
-            LOW_CONFIDENCE: floors.low_confidence,
-            RESTARTS: 0.0,  # it blocks nothing
-        },
-        signals=sum(signal.rolls_back for signal in SIGNALS.values()),
+        floors=judged,
+        signals=sum(SIGNALS[name].rolls_back for name in judged),
+        block=rollout.block if LABELS in judged else (),
         slow_after=edge_of(slo.latency_seconds),
         warmup=rollout.warmup,
         deadline=rollout.deadline,
         rollback_window=rollout.rollback_window,
         min_replicas=policy.serving.min_replicas,
     )
+
+
+def _pair_floors(rollout: RolloutPolicy, steps: tuple[StepPlan, ...]) -> Mapping[str, float]:
+    """Of the signals that are judged where some step makes pairs."""
+    if not any(step.mirror for step in steps):
+        return {}
+    return {
+        LABELS: rollout.floors.labels,
+        **({} if rollout.agreement is None else {AGREEMENT: round(1 - rollout.agreement, 9)}),
+    }

@@ -9,19 +9,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from registry.domain.journal import Draft, Kind
-from registry.domain.judge import NOTHING
+from registry.domain.judge import NOTHING, Evidence
 from registry.domain.observation import Observation, ObservedRevision
-from registry.domain.signals import ERRORS
+from registry.domain.signals import ERRORS, LABELS
 from registry.domain.standing import Standing
 from registry.domain.state import Rollout, State, release
 from registry.domain.turn import CONTROLLER, EVIDENCE_EVERY, SETTLING, Decision, Memory, Turn
 from registry.domain.verdict import Outcome, Verdict, judge_step
 from registry.domain.version import Version
-from registry.domain.weighing import blocking, count_restarts, weigh
+from registry.domain.weighing import blocking, count_agreement, count_restarts, weigh
 from registry.domain.windows import answering, read
 
-CRASH_LOOP = 5
-"""So many restarts of a canary within one rollout are a crash loop."""
+CRASH_LOOP, CRASH_PACE = 5, timedelta(minutes=2)
+"""So many restarts of a canary are a crash loop, when there was one in so much of its time on average: a pod that is
+moved twice an hour is none, and restarts are a signal of their own."""
 
 NO_ENDPOINT = timedelta(seconds=60)
 """A revision without a ready endpoint for so long is harmful whatever its counters say."""
@@ -36,8 +37,9 @@ def advance(turn: Turn, rollout: Rollout) -> Decision:
     memory = _memory(turn, rollout)
     uptime, evidence = count_restarts(turn, rollout, memory)
     memory = replace(memory, uptime=uptime, evidence=evidence)
+    memory = replace(memory, evidence=count_agreement(turn, rollout, memory))
     canary = turn.observation.revisions.get(rollout.version)
-    fault = absolute_fault(turn, rollout.version, canary, waiting=rollout.step < 0)
+    fault = absolute_fault(turn, rollout.version, canary, since=rollout.started, waiting=rollout.step < 0)
     if fault is not None:
         return Decision((_rolled_back(rollout, fault, {}),), memory)
     if not turn.jumped and (turn.now - rollout.started).total_seconds() > rollout.plan.deadline:
@@ -50,15 +52,46 @@ def advance(turn: Turn, rollout: Rollout) -> Decision:
         reason = "the canary has no ready endpoint"
         withheld = Draft(Kind.WITHHELD, CONTROLLER, {"version": rollout.version, "weight": 0, "reason": reason})
         return Decision((withheld,), memory)
+    problem = None if ready else "the canary did not say which digest it serves"
     if not rollout.plan.steps[rollout.step].weight:
-        return _unjudged(turn, rollout, memory, ready=ready)
-    return _judge(turn, rollout, memory, problem=None if ready else "the canary did not say which digest it serves")
+        return _unweighted(turn, rollout, memory, problem=problem)
+    return _judge(turn, rollout, memory, problem=problem)
 
 
-def _unjudged(turn: Turn, rollout: Rollout, memory: Memory, *, ready: bool) -> Decision:
-    """A canary that is reached by header or mirrored to goes on by itself after its soak; no live answer is its own."""
-    goes_on = ready and rollout.paused is None and not turn.jumped and rollout.soaked(turn.now)
+def _unweighted(turn: Turn, rollout: Rollout, memory: Memory, *, problem: str | None) -> Decision:
+    """A canary that is reached by header or mirrored to goes on after its soak; no live answer is its own.
+
+    Of pairs it may be judged: they send it back at any step, and a step with a mirror may wait for them.
+    """
+    if turn.jumped:
+        return Decision((), memory)
+    standing = _standing(turn, rollout, memory)
+    if rollout.plan.steps[rollout.step].mirror or standing.harmful:
+        verdict = judge_step(standing, soaked=rollout.soaked(turn.now), problem=problem)
+        return _conclude(turn, rollout, memory, _unless_paused(rollout, verdict))
+    goes_on = problem is None and rollout.paused is None and rollout.soaked(turn.now)
     return Decision((_stepped(rollout, rollout.step + 1),) if goes_on else (), memory)
+
+
+def _standing(turn: Turn, rollout: Rollout, memory: Memory) -> Standing:
+    """All that is known of the canary at its step."""
+    seconds = (turn.now - rollout.stepped).total_seconds() if rollout.stepped is not None else 0.0
+    weight = rollout.plan.steps[rollout.step].weight
+    return Standing(_known(rollout, memory), rollout.plan, weight, seconds, blocking(turn, rollout))
+
+
+def _known(rollout: Rollout, memory: Memory) -> Mapping[str, Evidence]:
+    """The evidence of this turn; that of labels is the journal's alone."""
+    if LABELS not in rollout.plan.floors:
+        return memory.evidence
+    return {**memory.evidence, LABELS: rollout.evidence.get(LABELS, NOTHING)}
+
+
+def _unless_paused(rollout: Rollout, verdict: Verdict) -> Verdict:
+    """What is paused takes no step up."""
+    if rollout.paused is not None and verdict.outcome in (Outcome.PROMOTE, Outcome.HOLD):
+        return Verdict(Outcome.HOLD, "paused", verdict.message, verdict.numbers)
+    return verdict
 
 
 def _memory(turn: Turn, rollout: Rollout) -> Memory:
@@ -74,15 +107,21 @@ def _memory(turn: Turn, rollout: Rollout) -> Memory:
     return replace(before, subject=subject, segment=None)
 
 
-def absolute_fault(turn: Turn, version: Version, revision: ObservedRevision | None, *, waiting: bool) -> str | None:
-    """A fault that ends it at once, outside of α: wrong digest, crash loop, memory, no ready endpoint for 60 s."""
+def absolute_fault(
+    turn: Turn, version: Version, revision: ObservedRevision | None, *, since: datetime, waiting: bool
+) -> str | None:
+    """A fault that ends it at once, outside of α: wrong digest, crash loop, memory, no ready endpoint for 60 s.
+
+    since: when its restarts began to count.
+    """
     if revision is None:
         return None
     wanted = turn.state.version(version).digest
     if revision.digest is not None and revision.digest != wanted:
         return f"serves digest {revision.digest[:12]}, recorded is {wanted[:12]}"
-    if not revision.ready and revision.restarts >= CRASH_LOOP:
-        return f"crash loop: {revision.restarts} restarts"
+    crashes = revision.restarts
+    if not revision.ready and crashes >= CRASH_LOOP and crashes * CRASH_PACE >= turn.now - since:
+        return f"crash loop: {crashes} restarts in {(turn.now - since).total_seconds():.0f} s"
     if revision.out_of_memory:
         return "ended for the memory it took"
     unready = revision.unready_since
@@ -102,7 +141,7 @@ def _go_on(rollout: Rollout) -> Draft:
 def _judge(turn: Turn, rollout: Rollout, memory: Memory, *, problem: str | None) -> Decision:
     if rollout.base is None:
         raise ValueError(f"rollout of {rollout.version} has steps and nothing to compare with")
-    step, plan, base = rollout.plan.steps[rollout.step], rollout.plan, rollout.base
+    plan, base = rollout.plan, rollout.base
     if not settled(turn.state, turn.observation, turn.now) or turn.jumped:
         return Decision((), replace(memory, segment=None))
     counters = turn.observation.counters
@@ -110,13 +149,9 @@ def _judge(turn: Turn, rollout: Rollout, memory: Memory, *, problem: str | None)
     memory = replace(memory, segment=reading.segment, answering=answering(memory.answering, counters, turn.now))
     if reading.window is not None:
         memory = replace(memory, evidence=weigh(turn, rollout, base, memory, reading.window))
-    seconds = (turn.now - rollout.stepped).total_seconds() if rollout.stepped is not None else 0.0
-    standing = Standing(memory.evidence, plan, step.weight, seconds, blocking(turn, rollout, base))
     soaked = rollout.soaked(turn.now) and reading.window is not None
-    verdict = judge_step(standing, soaked=soaked, problem=problem or reading.problem)
-    if rollout.paused is not None and verdict.outcome in (Outcome.PROMOTE, Outcome.HOLD):
-        verdict = Verdict(Outcome.HOLD, "paused", verdict.message, verdict.numbers)
-    return _conclude(turn, rollout, memory, verdict)
+    verdict = judge_step(_standing(turn, rollout, memory), soaked=soaked, problem=problem or reading.problem)
+    return _conclude(turn, rollout, memory, _unless_paused(rollout, verdict))
 
 
 def settled(state: State, observation: Observation, now: datetime) -> bool:
@@ -135,7 +170,7 @@ def _conclude(turn: Turn, rollout: Rollout, memory: Memory, verdict: Verdict) ->
     due = memory.recorded is None or turn.now - memory.recorded >= EVIDENCE_EVERY
     drafts = []
     if ends or news or due:
-        found = {ERRORS: NOTHING, **memory.evidence}
+        found = {ERRORS: NOTHING, **_known(rollout, memory)}
         data = {"step": rollout.step, **{name: evidence.document() for name, evidence in found.items()}}
         drafts.append(Draft(Kind.EVIDENCE, CONTROLLER, {**data, "counters": last_counters(memory)}))
         memory = replace(memory, recorded=turn.now)

@@ -6,6 +6,8 @@ A rollout's plan names the rows that it is judged by, so that the journal's olde
 from dataclasses import dataclass
 
 ERRORS, LATENCY, REFUSED, LOW_CONFIDENCE, RESTARTS = "errors", "latency", "refused", "low_confidence", "restarts"
+LABELS, AGREEMENT = "labels", "agreement"
+"""Of pairs: what canary and stable said to the same image. Judged where a plan mirrors requests."""
 RATIO = "ratio"
 """Not a row: the share of requests that reached the canary, tested against the route. It makes the evidence void."""
 
@@ -17,7 +19,8 @@ LATENCY_EDGES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 class Signal:
     """bad: what its bad events are called. exposed: what could have been bad, counted in steps of 1/unit.
 
-    rolls_back: evidence of harm returns the canary. blocks: without evidence of health nothing advances.
+    rolls_back: evidence of harm returns the canary. blocks: without evidence of health nothing advances. alone: there
+    is nothing of the stable to compare with, so that harm is a rate above the floor.
     """
 
     name: str
@@ -26,6 +29,7 @@ class Signal:
     rolls_back: bool
     blocks: bool
     unit: int = 1
+    alone: bool = False
 
 
 SIGNALS = {
@@ -36,6 +40,8 @@ SIGNALS = {
         Signal(REFUSED, "refused requests", "requests", rolls_back=False, blocks=True),
         Signal(LOW_CONFIDENCE, "images of low confidence", "images", rolls_back=False, blocks=True),
         Signal(RESTARTS, "restarts", "pod-seconds", rolls_back=True, blocks=False, unit=1000),
+        Signal(LABELS, "lone mistakes", "labelled pairs", rolls_back=True, blocks=False),
+        Signal(AGREEMENT, "disagreements", "pairs", rolls_back=True, blocks=False, alone=True),
     )
 }
 

@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 
 from registry.domain.judge import NOTHING, Evidence, Window, split_log_e, window_document
 from registry.domain.plan import Plan
-from registry.domain.signals import ERRORS, RATIO, SIGNALS
+from registry.domain.signals import AGREEMENT, ERRORS, RATIO, SIGNALS
 
 
 class Forecast(NamedTuple):
-    """Live requests to both revisions, and the seconds until they have come at the rate since the step began."""
+    """Live requests to both revisions, and the seconds until they have come at the rate since the step began.
+
+    Where the canary has no live requests, there are none.
+    """
 
     requests: int
     seconds: float
@@ -22,7 +25,7 @@ class Forecast(NamedTuple):
 class Standing:
     """evidence: per signal. weight: of the step, percent. seconds: since the step began.
 
-    blocking: the signals without whose evidence of health nothing advances at this step, one at least.
+    blocking: the signals without whose evidence of health nothing advances at this step, none where it only soaks.
     """
 
     evidence: Mapping[str, Evidence]
@@ -47,14 +50,15 @@ class Standing:
         return self.of(self.worst).harm.log_e >= math.log(self.plan.rollback_bound)
 
     @cached_property
-    def least(self) -> str:
+    def least(self) -> str | None:
         """The blocking signal with the least evidence of health."""
-        return min(self.blocking, key=lambda name: self.of(name).clearance.log_a)
+        return min(self.blocking, key=lambda name: self.of(name).clearance.log_a, default=None)
 
     @property
     def cleared(self) -> bool:
         """Whether even that reaches the bound."""
-        return self.of(self.least).clearance.log_a >= math.log(self.plan.advance_bound)
+        bound = math.log(self.plan.advance_bound)
+        return self.least is None or self.of(self.least).clearance.log_a >= bound
 
     @property
     def split_wrong(self) -> bool:
@@ -64,7 +68,7 @@ class Standing:
     @cached_property
     def decides(self) -> str:
         """The signal that decided; while none did, the one that will take longest."""
-        if self.harmful:
+        if self.harmful or self.least is None:
             return self.worst
         if self.cleared:
             return self.least
@@ -96,7 +100,7 @@ class Standing:
             "seconds": round(self.seconds, 3),
             "e": number(self.of(self.worst).harm.log_e),
             "rollbackAt": self.plan.rollback_bound,
-            "a": number(self.of(self.least).clearance.log_a),
+            "a": None if self.least is None else number(self.of(self.least).clearance.log_a),
             "advanceAt": self.plan.advance_bound,
             "margin": self.plan.margin(self.weight),
             "canary": {"answers": errors.step.canary_exposure, "errors": errors.step.canary_bad},
@@ -105,12 +109,19 @@ class Standing:
             "requestsNeeded": forecast and forecast.requests,
             "secondsNeeded": forecast and forecast.seconds,
             "split": self.split,
-            "signals": {name: self._numbers_of(name) for name in self.plan.floors},
+            "signals": {name: self._numbers_of(name) for name in self._shown},
         }
 
     @property
-    def split(self) -> dict[str, Any]:
+    def _shown(self) -> dict[str, None]:
+        """What is judged, and how far both agree even where nothing depends on it."""
+        return dict.fromkeys((*self.plan.floors, *((AGREEMENT,) if self.plan.mirrors else ())))
+
+    @property
+    def split(self) -> dict[str, Any] | None:
         """How requests were split at this step, and the evidence that this is not the route's doing."""
+        if not self.weight:
+            return None
         return {
             "canaryShare": float(f"{self._requests.canary_share:.6g}"),
             "routed": self.weight / 100,
@@ -125,13 +136,13 @@ class Standing:
 
     @property
     def _split_log_e(self) -> float:
-        return split_log_e(self._requests, self.weight / 100)
+        return split_log_e(self._requests, self.weight / 100) if self.weight else 0.0
 
     def _numbers_of(self, name: str) -> dict[str, Any]:
         """One signal: its counts, E where it may roll back, A where it blocks at this step."""
         found = self.of(name)
         numbers: dict[str, Any] = {"step": window_document(found.step), "total": window_document(found.total)}
-        if SIGNALS[name].rolls_back:
+        if SIGNALS[name].rolls_back and name in self.plan.floors:
             numbers["e"] = number(found.harm.log_e)
         if name in self.blocking:
             numbers |= {"a": number(found.clearance.log_a), "floor": self.plan.floors[name]}

@@ -6,14 +6,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
+from registry.domain.answers import Key
 from registry.domain.errors import NotFound
 from registry.domain.journal import NO_ANCHOR, Anchor
-from registry.domain.judge import Evidence, StartMixture
+from registry.domain.judge import NOTHING, Evidence, StartMixture
 from registry.domain.plan import Plan
 from registry.domain.policy import FP32
 from registry.domain.release import Release, RevisionRelease
 from registry.domain.stages import Stage
 from registry.domain.version import Model, Version
+
+LABELS_KEPT = 100_000
+"""Labels that are remembered, so that a second one of the same image does not count: more than answers are."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,8 @@ class VersionState:
     """A version that exists. sequence: its `published` entry; versions are ordered by it.
 
     deleted: of its files only the signed list is left, so that its number stays taken; it goes nowhere any more.
-    variant: which of its nets serves. forced: the checks it got its stage in spite of.
+    variant: which of its nets serves. forced: the checks it got its stage in spite of. right, wrong: its live answers
+    that somebody labelled.
     """
 
     version: Version
@@ -32,6 +37,16 @@ class VersionState:
     deleted: bool = False
     variant: str = FP32
     forced: tuple[str, ...] = ()
+    right: int = 0
+    wrong: int = 0
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A batch of recorded labels: the names of their files, and the images they are of."""
+
+    files: frozenset[str] = frozenset()
+    keys: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -108,12 +123,17 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Guarding:
-    """The rollback window after a promotion: `previous` still runs at weight 0."""
+    """The rollback window after a promotion: `previous` still runs at weight 0.
+
+    started: when its rollout did. labels: what they said of both before, and what late ones say.
+    """
 
     version: Version
     previous: Version | None
     plan: Plan
+    started: datetime
     since: datetime
+    labels: Evidence = NOTHING
     mixture: StartMixture = field(default_factory=StartMixture)
     good: int = 0
     bad: int = 0
@@ -122,7 +142,10 @@ class Guarding:
 
 @dataclass(frozen=True)
 class State:
-    """A model as its journal tells it. pods: of production, as the last rollout's policy wants them at least."""
+    """A model as its journal tells it. pods: of production, as the last rollout's policy wants them at least.
+
+    labelled: the newest batches of labels, of LABELS_KEPT images.
+    """
 
     model: Model
     versions: Mapping[Version, VersionState] = field(default_factory=lambda: MappingProxyType({}))
@@ -133,9 +156,14 @@ class State:
     approvals: tuple[Approval, ...] = ()
     rollout: Rollout | None = None
     guarding: Guarding | None = None
+    labelled: tuple[Labelled, ...] = ()
     pods: int = 1
     head: Anchor = NO_ANCHOR
     time: datetime | None = None
+
+    def has_labels(self, file: str) -> bool:
+        """Whether the labels of this file are recorded."""
+        return any(file in batch.files for batch in self.labelled)
 
     def version(self, version: Version) -> VersionState:
         """The version's state; raises NotFound."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from registry.domain.checklist import Candidate
 from registry.domain.journal import Draft
 from registry.domain.judge import Evidence, StartMixture
+from registry.domain.labels import LabelFile
 from registry.domain.observation import Observation
 from registry.domain.policy import Policy
 from registry.domain.state import State
@@ -52,7 +53,7 @@ class Turn:
     """Everything one turn decides on.
 
     found: versions whose directory is whole and verified, with their digests, oldest first. candidates: what the
-    checklist reads, for versions that a waiting request or production names.
+    checklist reads, for versions that a waiting request or production names. labels: the next file of them.
     """
 
     state: State
@@ -62,6 +63,7 @@ class Turn:
     memory: Memory = field(default_factory=Memory)
     found: Mapping[Version, str] = field(default_factory=dict)
     candidates: Mapping[Version, Candidate] = field(default_factory=dict)
+    labels: LabelFile | None = None
 
     @property
     def jumped(self) -> bool:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from registry.domain.answers import SILENT, new_pairs
 from registry.domain.judge import NOTHING, Evidence, Window
-from registry.domain.signals import LATENCY, RATIO, RESTARTS, SIGNALS
+from registry.domain.signals import AGREEMENT, LABELS, LATENCY, RATIO, RESTARTS, SIGNALS
 from registry.domain.state import Rollout
 from registry.domain.turn import Memory, Turn
 from registry.domain.version import Version
@@ -43,7 +44,7 @@ def _uses(turn: Turn, rollout: Rollout, base: Version, memory: Memory) -> Mappin
     uses = {
         name: Use(signal.rolls_back, signal.blocks)
         for name, signal in SIGNALS.items()
-        if name in rollout.plan.floors and name not in (LATENCY, RESTARTS)
+        if name in rollout.plan.floors and name not in (LATENCY, RESTARTS, LABELS, AGREEMENT)
     }
     if LATENCY in rollout.plan.floors and _warm(turn, rollout, base, memory):
         uses[LATENCY] = _latency(turn, rollout, base)
@@ -69,10 +70,13 @@ def _warm(turn: Turn, rollout: Rollout, base: Version, memory: Memory) -> bool:
     return len(since) == 2 and (turn.now - max(since)).total_seconds() >= rollout.plan.warmup
 
 
-def blocking(turn: Turn, rollout: Rollout, base: Version) -> tuple[str, ...]:
+def blocking(turn: Turn, rollout: Rollout) -> tuple[str, ...]:
     """The signals without whose evidence of health the canary does not leave its step."""
+    step = rollout.plan.steps[rollout.step]
+    if not step.weight:
+        return rollout.plan.block if step.mirror else ()
     judged = [name for name, signal in SIGNALS.items() if signal.blocks and name in rollout.plan.floors]
-    level = _latency(turn, rollout, base).health
+    level = rollout.base is not None and _latency(turn, rollout, rollout.base).health
     return tuple(name for name in judged if name != LATENCY or level)
 
 
@@ -89,3 +93,19 @@ def count_restarts(turn: Turn, rollout: Rollout, memory: Memory) -> tuple[Uptime
     # Neither margin nor floor matters: restarts block nothing.
     added = found.add(window, margin=1.0, floor=0.0, blocks=False)
     return now, {**memory.evidence, RESTARTS: added}
+
+
+def count_agreement(turn: Turn, rollout: Rollout, memory: Memory) -> Mapping[str, Evidence]:
+    """The evidence with the pairs that this turn made; without a minimum they are counted and not judged."""
+    answers, base = turn.observation.answers, rollout.base
+    if base is None or not rollout.plan.mirrors:
+        return memory.evidence
+    pairs = list(new_pairs(answers.get(rollout.version, SILENT), answers.get(base, SILENT)))
+    if not pairs:
+        return memory.evidence
+    added = memory.evidence.get(AGREEMENT, NOTHING).add_alone(
+        exposure=len(pairs),
+        bad=sum(one.canary != one.stable for one in pairs),
+        floor=rollout.plan.floors.get(AGREEMENT),
+    )
+    return {**memory.evidence, AGREEMENT: added}

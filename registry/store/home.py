@@ -7,6 +7,7 @@ from pathlib import Path
 from registry.domain.version import Model, model_name
 from registry.store.journal import JournalStore
 from registry.store.keys import Trust, load_trust
+from registry.store.labels import LabelSpool
 from registry.store.versions import VersionStore, directories
 
 DEFAULT = ".geometry"
@@ -54,6 +55,9 @@ class Home:
 
     def journal_of(self, model: Model) -> JournalStore:
         return JournalStore(self.journal, model)
+
+    def labels_of(self, model: Model) -> LabelSpool:
+        return LabelSpool(self.root / "labels" / model)
 
     def journals(self) -> tuple[Model, ...]:
         """Names of models that have a journal, sorted; whatever else lies in the folder is none."""

@@ -8,7 +8,7 @@ import socket
 Outcome = int | None
 """HTTP status of a whole answer, 0 for a broken one, None while something is missing."""
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 14
 
 
 def opened(port: int) -> socket.socket:

@@ -34,6 +34,9 @@ class Plan:
     requests: in turn, whole HTTP/1.1 requests or gRPC calls of `http2.call`. connections: open at the start; in an
     open loop up to `most` are opened when all are busy. warm: seconds before counting begins. rate: arrivals a second,
     None for a closed loop. arrivals: their spacing. fresh: a new connection for every request.
+
+    tick: seconds for which an open loop sleeps between two looks, 0 for none: at thousands of arrivals a second a
+    wake-up for each would take the server's cores from it. Latency counts from when a request was due all the same.
     """
 
     port: int
@@ -46,6 +49,7 @@ class Plan:
     rate: float | None = None
     arrivals: Literal["poisson", "even"] = "poisson"
     fresh: bool = False
+    tick: float = 0.0
     seed: int = 0
 
 
@@ -209,7 +213,10 @@ def _open(plan: Plan) -> tuple[_Window, float]:
             due_of[connection] = due = arrivals.popleft()
             connections.begin(connection, next(requests))
             late.append(now - due)
-        connections.wait(_until(arrivals, idle, now))
+        if plan.tick:
+            time.sleep(plan.tick)
+        else:
+            connections.wait(_until(arrivals, idle, now))
         for connection, outcome in connections.events(0):
             if connection not in due_of:
                 idle.remove(connection)  # the server's right

@@ -7,10 +7,10 @@ Each scene says what ended it, after how long, and how many requests and errors 
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from registry.domain.documents import moment
-from tests.demo_bad.installation import MODEL, Installation, running
+from tests.demo_bad.installation import MODEL, Installation, Outcome, running, tell
+from tests.demo_bad.labels import mistaken
 from training.traffic import CONNECTIONS, Shot, flowing, shots
 
 RATE = 150.0
@@ -18,15 +18,6 @@ RATE = 150.0
 
 WATCHED = 15.0
 """Seconds for which a canary is looked at that must not move."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a scene was to show, whether it did, and what it says."""
-
-    name: str
-    right: bool
-    said: str
 
 
 def main() -> int:
@@ -37,7 +28,8 @@ def main() -> int:
         outcomes = [
             _goes_back(place, "2", "fails 4 of 100 requests", good, signal="errors", fail=0.04),
             _goes_back(place, "3", "takes 150 ms longer", good, signal="latency", seconds=0.15),
-            *_healthy(place, "4", good, junk),
+            mistaken(place, "4"),
+            *_healthy(place, "5", good, junk),
         ]
     for outcome in outcomes:
         print(f"{'ok    ' if outcome.right else 'WRONG '} {outcome.name}: {outcome.said}")
@@ -55,7 +47,7 @@ def _goes_back(
     place: Installation, version: str, name: str, good: tuple[Shot, ...], *, signal: str, **fault: float
 ) -> Outcome:
     """A canary with a fault, under traffic, until its rollout has ended."""
-    _tell(f"version {version} {name}")
+    tell(f"version {version} {name}")
     place.publish(version, **fault)
     with flowing(place.url, good, rate=RATE), place.routed() as routed:
         began = time.monotonic()
@@ -77,15 +69,15 @@ def _goes_back(
 
 def _healthy(place: Installation, version: str, good: tuple[Shot, ...], junk: tuple[Shot, ...]) -> tuple[Outcome, ...]:
     """A canary without a fault: nobody asks it, then only junk comes, then junk and real requests."""
-    _tell(f"version {version} has no fault, and no traffic")
+    tell(f"version {version} has no fault, and no traffic")
     place.publish(version)
     place.geometry("promote", version, "--to", "production", "--yes")
     place.until(lambda: _at_step(place, 0))
     quiet = _holds(place, "a canary without traffic")
-    _tell("nothing but junk")
+    tell("nothing but junk")
     with flowing(place.url, junk, rate=RATE):
         refused = _holds(place, "a canary that gets nothing but junk")
-    _tell("junk and real requests")
+    tell("junk and real requests")
     began = time.monotonic()
     with ExitStack() as traffic:
         tally = traffic.enter_context(flowing(place.url, good, rate=RATE))
@@ -111,10 +103,6 @@ def _holds(place: Installation, name: str) -> Outcome:
     verdict = place.status()["seen"].get("verdict") or {}
     right = _at_step(place, 0) and verdict.get("outcome") == "hold"
     return Outcome(name, right, f"{verdict.get('outcome')}: {verdict.get('reason')}; {verdict.get('message')}")
-
-
-def _tell(text: str) -> None:
-    print(f"\n{text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

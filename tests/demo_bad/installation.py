@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,6 +42,20 @@ PATIENCE = 180.0
 """Seconds that anything may take here."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a scene was to show, whether it did, and what it says."""
+
+    name: str
+    right: bool
+    said: str
+
+
+def tell(text: str) -> None:
+    """Progress, before what commands print."""
+    print(f"\n{text}", file=sys.stderr, flush=True)
+
+
 class Installation:
     """Its home, and where its live traffic goes."""
 
@@ -64,8 +79,10 @@ class Installation:
             raise RuntimeError(f"geometry {' '.join(arguments)} ended with exit code {code}, wanted {codes}")
         return code
 
-    def read(self, *arguments: str) -> Any:
-        return json.loads(subprocess.run(self._command(*arguments), check=True, stdout=subprocess.PIPE).stdout)
+    def read(self, *arguments: str, given: str = "") -> Any:
+        """What a command prints. given: on its standard input."""
+        ran = subprocess.run(self._command(*arguments), check=True, stdout=subprocess.PIPE, input=given.encode())
+        return json.loads(ran.stdout)
 
     def status(self) -> dict[str, Any]:
         return dict(self.read("status", "-m", MODEL, "-o", "json"))

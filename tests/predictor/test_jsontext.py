@@ -21,15 +21,10 @@ JSON = st.recursive(
         b" ",
         b"nothing",
         b'{"a": NaN}',
-        b'{"a": -Infinity}',
-        b'{"a": 1e400}',
-        b'{"a": 18446744073709551616}',
-        b'{"a": 1%s}' % (b"0" * 5000),
         b'{"a": "\\ud800"}',
         b'{"a": "\xff"}',
         b'{"a": 1,}',
         b"{'a': 1}",
-        b'{"a": 01}',
         b'{"a": "\n"}',
         b'{"a": 1} {"a": 1}',
         "{}".encode("utf-16"),
@@ -40,6 +35,14 @@ JSON = st.recursive(
 def test_what_is_not_json_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest, match=f"^body: found {len(body)} bytes that are not JSON, wanted a JSON object$"):
         parse(body)
+
+
+@pytest.mark.parametrize(
+    "number", ["18446744073709551616", "-9223372036854775809", "1" + "0" * 5000, "1e400", "01", "-Infinity"]
+)
+def test_a_number_that_64_bits_do_not_hold_is_refused_by_its_range(number: str) -> None:
+    with pytest.raises(BadRequest, match=r"^body: found a number .*, wanted integers of -2\^63 to 2\^64 - 1"):
+        parse(b'{"a": %s}' % number.encode())
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ class Pod:
 class Service:
     """One model: pods by name, the route as told and as applied, the anchor beside it.
 
-    sequence: the journal's entry that the route was made from. later: what was accepted and is not done yet, by pod;
+    sequence: the journal's entry that the route was made from. mirrored: percent of copies per version, with the route
+    that was told. later: what was accepted and is not done yet, by pod;
     the next write about a pod replaces it. generation counts writes, so that who saw an older one is refused.
     """
 
@@ -66,6 +67,7 @@ class Service:
     before: Mapping[Version, int] = field(default_factory=dict)
     applying: list[tuple[int, Mapping[Version, int]]] = field(default_factory=list)
     later: dict[str, tuple[int, Callable[[], None]]] = field(default_factory=dict)
+    mirrored: Mapping[Version, int] = field(default_factory=dict)
     idle_since: dict[str, datetime] = field(default_factory=dict)
     anchor: Anchor | None = None
     sequence: int = 0
@@ -108,10 +110,18 @@ class Cluster:
         """Do it some rounds later, unless another write about this pod comes first."""
         self.service(model).later[name] = (self.round + LATE, act)
 
-    def tell(self, model: Model, weights: Mapping[Version, int], sequence: int, *, rounds: int) -> None:
+    def tell(
+        self,
+        model: Model,
+        weights: Mapping[Version, int],
+        sequence: int,
+        *,
+        mirrored: Mapping[Version, int],
+        rounds: int,
+    ) -> None:
         """A route, made from the journal up to this entry, applied so many rounds later."""
         service = self.service(model)
-        service.told, service.sequence = weights, sequence
+        service.told, service.sequence, service.mirrored = weights, sequence, mirrored
         service.applying = [*service.applying, (self.round + rounds, weights)]
 
     def crash(self, model: Model, version: Version) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 from registry.domain.version import Model
 from tests.proofs.installation import Installation
 from tests.proofs.machine import Fault, Machine, Point
-from tests.proofs.oracle import Violation, resting
+from tests.proofs.oracle import Violation
 from tests.proofs.schedule import Boundary, Scheduler
 from tests.proofs.starts import Starts
-from tests.proofs.ways import WAYS
+from tests.proofs.ways import WAYS, Way
 
 TROUBLED = 300
 """Random faults and moves happen at the first points only, so that everything comes to rest."""
@@ -100,11 +100,11 @@ class Proof:
         try:
             place = Installation(home, cluster, machine, way.wishes, names)
             boundaries = _run(place, case, dice)
+            rest = {model: _rest(place, model, way) for model in place.models}
         except Violation as violation:
             raise Violation(_told(case, machine, violation)) from violation
         finally:
             shutil.rmtree(root)
-        rest = {model: resting(place.state(model), cluster.service(model)) for model in place.models}
         return Outcome(tuple(machine.points), boundaries, rest, tuple(place.kinds()), len(machine.struck))
 
     def _judged(self, case: Case, outcome: Outcome) -> Outcome:
@@ -120,6 +120,23 @@ class Proof:
                     f"before it was {old}\nagain with: {case.command}"
                 )
         return Outcome(outcome.points, outcome.boundaries, outcome.rest, outcome.kinds, outcome.struck, not others)
+
+
+def _rest(place: Installation, model: Model, way: Way) -> Mapping[str, Any]:
+    """What an installation at rest is compared by."""
+    state, service, store = place.state(model), place.cluster.service(model), place.home.versions()
+    return {
+        "production": state.production,
+        "previous": state.previous,
+        "stages": {version: found.stage.value for version, found in state.versions.items()},
+        "files": {
+            version: sorted(path.name for path in store.directory(model, version).iterdir())
+            for version in state.versions
+        },
+        "weights": dict(service.told),
+        "pods": sorted(service.pods),
+        "left": way.left(place.home),
+    }
 
 
 def _run(place: Installation, case: Case, dice: random.Random | None) -> tuple[Boundary, ...]:

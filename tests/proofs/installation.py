@@ -6,20 +6,25 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
+from unittest.mock import patch
 
 from registry.controller import loop
 from registry.controller.loop import Controller
 from registry.domain.errors import RegistryError
+from registry.domain.evaluation import parse_evaluation
+from registry.domain.journal import parse_entry
 from registry.domain.policy import Policy
 from registry.domain.state import State, release
 from registry.domain.version import Model
+from registry.store import candidate, journal
 from registry.store.home import Home
 from registry.store.policy import load_policy
+from registry.store.versions import is_stripped
 from tests.proofs.cluster import Cluster
 from tests.proofs.disk import hooked
 from tests.proofs.machine import Killed, Machine
 from tests.proofs.oracle import Oracle, Violation
-from tests.proofs.substrate import FakeProbe, FakeProjector, FakeSubstrate
+from tests.proofs.substrate import FakeProbe, FakeProjector, FakeSubstrate, SilentOutcomes, mirrors
 
 SHAPES, OTHER = Model("shapes"), Model("other")
 USER = "user"
@@ -33,16 +38,20 @@ TURNS = 12
 """Turns that follow each other at once when something was recorded; then others have a chance."""
 
 
+When = Callable[["Installation"], bool]
+
+
 @dataclass(frozen=True)
 class Wish:
     """What a person or a training does. when: the first moment for it. done: whether it happened, however its process
-    ended; until then it is done again.
+    ended; until then it is done again. alone: no controller runs until then, it must be the first of all.
     """
 
     name: str
     do: Callable[["Installation"], None]
-    when: Callable[["Installation"], bool] = lambda _: True
-    done: Callable[["Installation"], bool] = lambda _: False
+    when: When = lambda _: True
+    done: When = lambda _: False
+    alone: bool = False
 
 
 @dataclass
@@ -63,15 +72,12 @@ class Installation:
     running: dict[str, Controller] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.models: tuple[Model, ...] = tuple(sorted({SHAPES, *self.home.journals(), *self.home.versions().models()}))
         self.oracle = Oracle(self.home, self.cluster, self.models, racing=len(self.controllers) > 1)
         self.machine.after = self.oracle.after
         self.begun = self.cluster.round
         for name in self.controllers:
             self._start(name)
-
-    @property
-    def models(self) -> tuple[Model, ...]:
-        return tuple(sorted({SHAPES, *self.home.journals(), *self.home.versions().models()}))
 
     def state(self, model: Model = SHAPES) -> State:
         return self.oracle.state(model)
@@ -93,10 +99,13 @@ class Installation:
             probe=FakeProbe(self.machine),
             now=lambda: self.cluster.now,
             scrape=substrate.scrape,
+            outcomes=SilentOutcomes(),
         )
 
     def control(self, name: str) -> None:
         """Turns of one controller, as its loop takes them, until nothing more is recorded; again when it was killed."""
+        if self.wished < len(self.wishes) and self.wishes[self.wished].alone:
+            return
         try:
             for _ in range(TURNS):
                 if not self.running[name].turn():
@@ -136,7 +145,7 @@ class Installation:
         self.oracle.look()
 
     def _comes_to_rest(self) -> bool:
-        """Nothing is asked, in progress, or other than released."""
+        """Nothing is asked, in progress, or other than released; no file of a deleted version is left."""
         if self.held_up or not all(self._rests(model) for model in self.models):
             self.idle = 0
             return False
@@ -147,24 +156,31 @@ class Installation:
         state, service = self.state(model), self.cluster.service(model)
         if state.rollout or state.guarding or state.requests or service.applying or service.later:
             return False
+        deleted = [found.version for found in state.versions.values() if found.deleted]
+        if not all(is_stripped(self.home.versions().directory(model, version)) for version in deleted):
+            return False
         wanted = release(state)
         pods = {revision.name for revision in wanted.live}
         pods |= {f"staging-{wanted.staging.name}"} if wanted.staging else set()
-        routed = service.told == service.applied == wanted.weights
+        routed = service.told == service.applied == wanted.weights and service.mirrored == mirrors(wanted)
         return routed and service.pods.keys() == pods and service.anchor == wanted.anchor
 
     def run(self, rounds: AbstractContextManager[Callable[[], None]] | None = None) -> None:
-        """Rounds until everything rests and one recorded nothing. rounds: what happens in one."""
+        """Rounds until everything rests and nothing happened in one. rounds: what happens in one."""
         quiet = False
         with self.hooked(), rounds or nullcontext(self._everybody) as happen:
             while not (self._comes_to_rest() and quiet):
                 if self.cluster.round - self.begun > LONGEST:
                     raise Violation(f"no rest after {LONGEST} rounds; {self.trouble[-3:]}")
-                before = [self.oracle.entries(model) for model in self.models]
+                before = self._happened()
                 happen()
                 self.pass_time()
-                quiet = before == [self.oracle.entries(model) for model in self.models]
+                quiet = before == self._happened()
             self.oracle.finish()
+
+    def _happened(self) -> tuple[object, ...]:
+        """What was recorded, and whose turn ended early."""
+        return self.restarts, len(self.trouble), *(self.oracle.entries(model) for model in self.models)
 
     def _everybody(self) -> None:
         for name, act in self.actors.items():
@@ -181,19 +197,27 @@ class Installation:
     def hooked(self) -> Iterator[None]:
         """The calls of this process are the installation's."""
         logging.disable(logging.CRITICAL)
-        read, loop.load_policy = loop.load_policy, _policy  # parsing the same text every turn is half of the time
-        try:
-            with hooked(self.machine) as self.calls:
-                yield
-        finally:
-            loop.load_policy = read
-            logging.disable(logging.NOTSET)
+        # Parsing the same bytes in every turn of every execution is half of the time.
+        with (
+            patch.object(loop, "load_policy", _policy),
+            patch.object(candidate, "parse_evaluation", _evaluation),
+            patch.object(journal, "parse_entry", _entry),
+        ):
+            try:
+                with hooked(self.machine) as self.calls:
+                    yield
+            finally:
+                logging.disable(logging.NOTSET)
 
 
 def _policy(path: Path) -> Policy:
     return _parsed(path, path.read_text())
 
 
-@lru_cache  # who has the same text has the same policy
+@lru_cache
 def _parsed(path: Path, text: str) -> Policy:
     return load_policy(path)
+
+
+_evaluation = lru_cache(parse_evaluation)
+_entry = lru_cache(4096)(parse_entry)

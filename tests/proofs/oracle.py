@@ -6,10 +6,9 @@ The ledger reads entries on its own: it shares the shape of an entry with the re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from registry.domain.documents import sha256
-from registry.domain.errors import JournalDamaged
+from registry.domain.errors import JournalDamaged, RegistryError
 from registry.domain.fold import fold
 from registry.domain.journal import NO_ANCHOR, Entry, Kind
 from registry.domain.policy import LAST_WEIGHT
@@ -35,13 +34,14 @@ class Violation(AssertionError):
 
 @dataclass
 class Ledger:
-    """What the journal of one model permits so far. allowed: the largest live weight of each version; history: the same
-    after each entry.
+    """What the journal of one model permits so far. allowed: the largest live weight of each version; copied: the same
+    of copies. history: both after each entry.
     """
 
     digests: dict[Version, str] = field(default_factory=dict)
     allowed: dict[Version, int] = field(default_factory=dict)
-    history: list[Mapping[Version, int]] = field(default_factory=lambda: [{}])
+    copied: dict[Version, int] = field(default_factory=dict)
+    history: list[tuple[Mapping[Version, int], Mapping[Version, int]]] = field(default_factory=lambda: [({}, {})])
     production: Version | None = None
     canary: Version | None = None
     asked: set[str] = field(default_factory=set)
@@ -56,26 +56,30 @@ class Ledger:
             case Kind.STARTED:
                 self.canary = data["version"]
             case Kind.STEPPED:
-                self.allowed[data["version"]] = data["weight"]
+                self._canary(data["version"], weight=data["weight"], copies=data.get("mirror", 0))
             case Kind.WITHHELD:
-                self.allowed[data["version"]] = 0
+                self._canary(data["version"], weight=0, copies=0)
             case Kind.PROMOTED:
                 self._serve(data["version"])
-            case Kind.ROLLED_BACK | Kind.ABORTED | Kind.EXPIRED:
+            case Kind.ROLLED_BACK | Kind.ABORTED | Kind.EXPIRED if "promotion" not in data:
                 if self.canary is None:
                     self._serve(data["to"])
                 else:
-                    self.allowed[self.canary], self.canary = 0, None
-        self.history.append(dict(self.allowed))
+                    self._canary(self.canary, weight=0, copies=0)
+                    self.canary = None
+        self.history.append((dict(self.allowed), dict(self.copied)))
+
+    def _canary(self, version: Version, *, weight: int, copies: int) -> None:
+        self.allowed[version], self.copied[version] = weight, copies
 
     def _serve(self, version: Version) -> None:
-        self.production, self.canary, self.allowed = version, None, {version: 100}
+        self.production, self.canary, self.allowed, self.copied = version, None, {version: 100}, {}
 
     def _request(self, entry: Entry) -> None:
         if entry.kind is Kind.REQUESTED:
             self.asked.add(entry.data["id"])
-        request = entry.data.get("request")
-        if request is not None:
+        ends = [entry.data.get("request"), entry.data.get("promotion") if entry.kind is Kind.ABORTED else None]
+        for request in (found for found in ends if found is not None):
             if request in self.answered:
                 raise Violation(f"request {request} is answered twice, again in entry {entry.sequence} ({entry.kind})")
             self.answered.add(request)
@@ -133,7 +137,7 @@ class Oracle:
     def after(self, point: Point) -> None:
         """Look at what this effect may have changed."""
         for watch in self._watched:
-            if point.verb == "link":
+            if point.verb in ("link", "rename"):
                 self._read(watch)
             elif point.verb in ("start", "stop", "route", "anchor"):
                 self._substrate(watch)
@@ -157,13 +161,16 @@ class Oracle:
     def _read(self, watch: Watch) -> None:
         try:
             entries = watch.journal.read()
-            for entry in entries[len(watch.entries) :]:
-                self._entry(watch, entry)
+            new = entries[len(watch.entries) :]
+            restored = any(entry.kind is Kind.RESTORED for entry in new)  # all of it appears in one step
+            watch.adopted |= restored
+            for entry in new:
+                self._entry(watch, entry, live=watch.live and not restored)
         except JournalDamaged as error:
             raise Violation(f"{watch.model}: a reader finds the journal damaged: {error}") from error
         watch.entries = entries
 
-    def _entry(self, watch: Watch, entry: Entry) -> None:
+    def _entry(self, watch: Watch, entry: Entry, *, live: bool) -> None:
         before = watch.state
         watch.state = fold(watch.model, [entry], state=before)
         watch.ledger.read(entry)
@@ -174,8 +181,21 @@ class Oracle:
         watch.adopted |= entry.kind is Kind.ADOPTED
         if watch.damaged and not watch.adopted and entry.kind is not Kind.REQUESTED:
             raise Violation(f"{watch.model} entry {entry.sequence} ({entry.kind}) goes on from a damaged journal")
-        if watch.live:
+        if live:
+            self._bytes(watch, entry)
             self._evidence(watch, entry, before)
+
+    def _bytes(self, watch: Watch, entry: Entry) -> None:
+        """No version gets further whose bytes are not what was signed and recorded."""
+        if entry.kind not in (Kind.PUBLISHED, Kind.STAGED, Kind.STARTED):
+            return
+        version = Version(entry.data["version"])
+        try:
+            digest = self._home.versions().verify(watch.model, version, self._home.trust()).digest
+        except RegistryError as error:
+            raise Violation(f"{watch.model} entry {entry.sequence} ({entry.kind}): {error}") from error
+        if digest != watch.ledger.digests[version]:
+            raise Violation(f"{watch.model} entry {entry.sequence} ({entry.kind}): the store has digest {digest}")
 
     def _evidence(self, watch: Watch, entry: Entry, before: State) -> None:
         """Nothing is passed without an answer, or on more than were given since the step and the rollout began."""
@@ -220,8 +240,18 @@ class Oracle:
             raise Violation(f"{watch.model}: weights {dict(weights)} do not sum to 100")
         if service.sequence < watch.sequence and not watch.adopted:
             raise Violation(f"{watch.model}: a route of entry {service.sequence} after one of {watch.sequence}")
-        allows = watch.ledger.history[service.sequence] if self._racing else watch.ledger.allowed
-        for version, weight in weights.items():
+        if both := [version for version in service.mirrored if weights.get(version)]:
+            raise Violation(f"{watch.model}: {both} are weighted and mirrored to")
+        now = (watch.ledger.allowed, watch.ledger.copied)
+        allowed, copied = watch.ledger.history[service.sequence] if self._racing else now
+        self._recorded(watch, service, weights, allowed)
+        self._recorded(watch, service, service.mirrored, copied)
+
+    def _recorded(
+        self, watch: Watch, service: Service, route: Mapping[Version, int], allows: Mapping[Version, int]
+    ) -> None:
+        """Who gets live requests, or copies of them, may have them and runs what was recorded."""
+        for version, weight in route.items():
             allowed = allows.get(version, 0)
             if weight > allowed:
                 raise Violation(f"{watch.model}: {version} gets {weight} %, recorded are {allowed} %")
@@ -231,7 +261,7 @@ class Oracle:
 
     def _left(self, watch: Watch, service: Service, name: str) -> None:
         version = Version(name.removeprefix("v"))
-        for route in (service.told, service.applied):
+        for route in (service.told, service.applied, service.mirrored):
             if route.get(version):
                 raise Violation(f"{watch.model}: the pod of {version} leaves with {route[version]} % of the requests")
 
@@ -257,14 +287,3 @@ def _holds(entries: tuple[Entry, ...], service: Service) -> bool:
     if anchor is None or len(entries) < anchor.sequence:
         return False
     return anchor == NO_ANCHOR or sha256(entries[anchor.sequence - 1].content()) == anchor.sha256
-
-
-def resting(state: State, service: Service) -> dict[str, Any]:
-    """What an installation at rest is compared by."""
-    return {
-        "production": state.production,
-        "previous": state.previous,
-        "stages": {version: found.stage.value for version, found in state.versions.items()},
-        "weights": dict(service.told),
-        "pods": sorted(service.pods),
-    }

@@ -11,6 +11,7 @@ from registry.store.home import Home
 from tests.fixtures.versions import publish_tiny, signing_key
 from tests.proofs.cluster import Cluster
 from tests.proofs.installation import OTHER, SHAPES, Installation, Wish
+from tests.proofs.keeping import make_backup
 from tests.proofs.machine import Machine
 from tests.proofs.ways import promote
 
@@ -88,11 +89,19 @@ def _second(starts: Starts, root: Path) -> Snapshot:
     return _undisturbed(root, cluster, (promote("2"),))
 
 
+def _backed_up(starts: Starts, root: Path) -> Snapshot:
+    """A backup of when version 1 was in production; now it is 2."""
+    home, cluster = starts["serving"].copy(root)
+    make_backup(home, cluster)
+    return _undisturbed(root, cluster, (promote("2"),))
+
+
 _STARTS: Mapping[str, Callable[[Starts, Path], Snapshot]] = {
     "empty": _empty,
     "serving": _served(SHAPES),
     "two models": _served(SHAPES, OTHER),
     "second": _second,
+    "backed up": _backed_up,
 }
 
 

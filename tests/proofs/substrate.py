@@ -12,6 +12,7 @@ from functools import partial
 from registry.adapters.latency import Subject
 from registry.adapters.local.substrate import Endpoint
 from registry.adapters.monitoring import Target
+from registry.domain.answers import Answers
 from registry.domain.errors import Conflict, InvalidDocument
 from registry.domain.journal import Anchor
 from registry.domain.observation import Counters, Latency, ObservedRevision, ObservedRoute
@@ -156,9 +157,11 @@ class FakeSubstrate:
             if name not in service.pods or name in service.later:
                 self._write(model, f"start {name}", lambda n=name, r=revision: self._start(model, n, r))
         if _may_route(release, service):
-            if service.told != release.weights:
+            mirrored = mirrors(release)
+            if (service.told, service.mirrored) != (release.weights, mirrored):
                 shown = " ".join(f"{version}:{weight}" for version, weight in release.weights.items())
-                tell = partial(self._cluster.tell, model, release.weights, release.anchor.sequence)
+                shown += "".join(f" {version}:mirror" for version in mirrored)
+                tell = partial(self._cluster.tell, model, release.weights, release.anchor.sequence, mirrored=mirrored)
                 self._write(model, f"route {shown or 'none'}", partial(tell, rounds=1), late=partial(tell, rounds=LATE))
             if service.anchor != release.anchor:
                 self._write(
@@ -197,6 +200,13 @@ class FakeSubstrate:
         self._machine.point(f"{name} of {model}", faults, fenced(act), special=special)
 
 
+class SilentOutcomes:
+    """Nobody is asked what it answered."""
+
+    def answers(self, model: Model, urls: Mapping[Version, str | None]) -> Mapping[Version, Answers]:
+        return {}
+
+
 class FakeProbe:
     """Begins to measure when it is first asked, and knows when it is asked again. It dies with its controller."""
 
@@ -232,12 +242,18 @@ def _wanted(release: Release) -> dict[str, RevisionRelease]:
     return {**live, f"staging-{release.staging.name}": release.staging} if release.staging else dict(live)
 
 
+def mirrors(release: Release) -> dict[Version, int]:
+    """Percent of live requests that versions get copies of."""
+    return {revision.version: revision.mirror for revision in release.live if revision.mirror}
+
+
 def _may_route(release: Release, service: Service) -> bool:
     """Whoever gains weight is ready with the recorded digest; readiness is not waited for when a weight goes to 0."""
     leaves = any(weight and not release.weights.get(version) for version, weight in service.told.items())
     for revision in release.live:
         pod = service.pods.get(revision.name)
         gains = release.weights.get(revision.version, 0) > service.told.get(revision.version, 0)
+        gains |= revision.mirror > service.mirrored.get(revision.version, 0)
         if gains and (pod is None or pod.digest != revision.digest or not (pod.ready or leaves)):
             return False
     return True
@@ -245,7 +261,7 @@ def _may_route(release: Release, service: Service) -> bool:
 
 def _drained(service: Service, name: str, now: datetime) -> bool:
     version = service.pods[name].version
-    routes = [service.told, service.applied, *(weights for _, weights in service.applying)]
+    routes = [service.told, service.applied, service.mirrored, *(weights for _, weights in service.applying)]
     if not name.startswith("staging") and any(weights.get(version) for weights in routes):
         service.idle_since.pop(name, None)
         return False

@@ -4,13 +4,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from registry.domain.policy import POLICY
+from registry.domain.stages import Stage
 from registry.domain.version import Model, Version
 from registry.store.filing import file_request
-from tests.fixtures.versions import publish_tiny
+from registry.store.home import Home
 from tests.proofs.cluster import Behaviour, Cluster
-from tests.proofs.installation import OTHER, SHAPES, USER, Installation, Wish
-
-When = Callable[[Installation], bool]
+from tests.proofs.installation import OTHER, SHAPES, USER, Installation, When, Wish
+from tests.proofs.keeping import (
+    alter_the_second,
+    await_delivery,
+    back_up,
+    backups_are_whole,
+    bring_back,
+    lose_everything,
+    lose_the_cluster,
+    publish,
+    receive,
+    send,
+    sent,
+)
 
 
 @dataclass(frozen=True)
@@ -19,7 +32,7 @@ class Way:
 
     traffic: answers a round. prepare: changes the copy of the start before anything runs. also: what may be in
     production in the end, besides what was and what is undisturbed, because a wish came too late, or the guard could
-    not see for the whole of its window.
+    not see for the whole of its window. left: what else is looked at in the end.
     """
 
     name: str
@@ -29,6 +42,7 @@ class Way:
     traffic: int = 100
     prepare: Callable[[Path, Cluster], None] = lambda _home, _cluster: None
     also: str | None = None
+    left: Callable[[Home], object] = lambda _home: None
 
 
 def ask(action: str, version: str = "", to: str = "", *, model: Model = SHAPES, when: When = lambda _: True) -> Wish:
@@ -46,11 +60,6 @@ def promote(version: str, *, model: Model = SHAPES, when: When | None = None) ->
     return ask("promote", version, "production", model=model, when=when or published(version, model))
 
 
-def publish(version: str, *, when: When = lambda _: True) -> Wish:
-    """What a training does at its end, again when it was interrupted."""
-    return Wish(f"publish {version}", lambda place: publish_tiny(place.home.root, version=version), when=when)
-
-
 def change(name: str, do: Callable[[Cluster], object], *, when: When) -> Wish:
     """Something happens to the cluster."""
     return Wish(name, lambda place: do(place.cluster), when=when)
@@ -64,8 +73,16 @@ def stepped(step: int) -> When:
     return lambda it: it.state().rollout is not None and it.state().rollout.step >= step
 
 
-def withheld(it: Installation) -> bool:
-    return it.state().rollout is not None and it.state().rollout.withheld
+def staged(version: str) -> When:
+    return lambda it: it.state().staging == version
+
+
+def paused(it: Installation) -> bool:
+    return it.state().rollout is not None and it.state().rollout.paused is not None
+
+
+def archived(version: str) -> When:
+    return lambda it: it.state().versions[Version(version)].stage is Stage.ARCHIVED
 
 
 def guarding(it: Installation) -> bool:
@@ -88,6 +105,21 @@ def _traffic(answers: int) -> Callable[[Cluster], None]:
 
 def _fails(version: str, **how: object) -> Callable[[Cluster], None]:
     return lambda cluster: cluster.behaviours.update({Version(version): Behaviour(**how)})
+
+
+def _policy(found: str, wanted: str) -> Callable[[Path, Cluster], None]:
+    """The policy says something else."""
+
+    def prepare(home: Path, _cluster: Cluster) -> None:
+        text = (home / POLICY).read_text().replace(found, wanted)
+        (home / POLICY).unlink()  # it is a link to the start's
+        (home / POLICY).write_text(text)
+
+    return prepare
+
+
+_MEASURED = _policy("required: false", "required: true")
+_MIRRORED = _policy("steps: [", "steps: [{header: only, soak: 1}, {mirror: 100, soak: 1}, ")
 
 
 def _forget(home: Path, _cluster: Cluster) -> None:
@@ -124,11 +156,51 @@ WAYS = {
         Way("refuse", "serving", (promote("2"), promote("3", when=stepped(0))), also="3"),
         Way("publish in a rollout", "serving", (promote("2"), publish("4", when=stepped(0)))),
         Way("two models", "two models", (promote("2"), promote("2", model=OTHER))),
+        Way("measure", "serving", (promote("2"),), prepare=_MEASURED),
+        Way("header and mirror first", "serving", (promote("2"),), prepare=_MIRRORED),
+        Way("pause and resume", "serving", (promote("2"), ask("pause", when=stepped(0)), ask("resume", when=paused))),
+        Way("pause until the deadline", "serving", (promote("2"), ask("pause", when=stepped(0))), also="2"),
+        Way("abort", "serving", (promote("2"), ask("abort", when=stepped(0))), also="2"),
+        Way(
+            "abort what is measured",
+            "serving",
+            (promote("2"), ask("abort", when=staged("2"))),
+            prepare=_MEASURED,
+            also="2",
+        ),
+        Way("archive", "serving", (ask("archive", "3"), ask("delete", "3", when=archived("3")))),
+        Way("publish", "serving", (publish("4"),)),
+        Way("altered bytes", "serving", (promote("2"),), prepare=alter_the_second),
+        Way("export and import", "serving", (send("3"), receive(), promote("4")), prepare=await_delivery, left=sent),
+        Way(
+            "backup",
+            "serving",
+            (promote("2"), back_up(when=stepped(0))),
+            left=backups_are_whole,
+        ),
+        Way(
+            "backup while one is deleted",
+            "serving",
+            (ask("archive", "3"), ask("delete", "3", when=archived("3")), back_up()),
+            left=backups_are_whole,
+        ),
+        Way("restore", "backed up", (bring_back(), promote("3")), prepare=lose_everything, also="1"),
+        Way("restore elsewhere", "backed up", (bring_back(),), prepare=lose_the_cluster, also="1"),
         Way("adopt", "second", (ask("adopt"), promote("3")), prepare=_forget),
     )
 }
 
-RACES = ("promote", "rollback of a rollout", "rollback in the window", "promote in the window", "refuse", "adopt")
+RACES = (
+    "promote",
+    "rollback of a rollout",
+    "rollback in the window",
+    "promote in the window",
+    "refuse",
+    "adopt",
+    "abort what is measured",
+    "pause and resume",
+    "backup while one is deleted",
+)
 """Paths on which two controllers and a user have something to decide against each other."""
 
 SHORT_RACE = "rollback of a rollout"

@@ -36,5 +36,5 @@ def at(per_minute: float, scene: Scene) -> Scene:
     return replace(scene, per_minute=per_minute)
 
 
-ERRORS_4, SLOW_10 = replace(HEALTHY, errors=0.04), replace(HEALTHY, slow=0.1)
+ERRORS_4, ERRORS_50, SLOW_10 = replace(HEALTHY, errors=0.04), replace(HEALTHY, errors=0.5), replace(HEALTHY, slow=0.1)
 NOISY = Rates(errors=0.012, slow=0.02, low=0.1, refused=0.05)

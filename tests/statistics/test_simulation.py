@@ -13,6 +13,7 @@ from registry.domain.judge import StartMixture, guard
 from registry.domain.policy import Policy, RolloutPolicy, Step
 from registry.domain.requests import plan_of
 from registry.domain.verdict import Outcome, judge_guard
+from tests.statistics import labels
 from tests.statistics.reference import ROWS, Row, shares
 from tests.statistics.scenes import HARSH, LONG, ONE_STEP, SHIPPED, unacceptable
 from tests.statistics.service import HEALTHY, Rates, Scene, at_most, courses, share
@@ -114,3 +115,16 @@ def test_the_e_processes_decide_as_often_as_an_independent_simulation_found(row:
     found = shares(row, runs=runs, seed=10)
     for got, wanted in zip(found, (row.back, row.promoted), strict=True):
         assert abs(got - wanted) <= 0.02 + 3 * (wanted * (1 - wanted) / runs) ** 0.5
+
+
+@pytest.mark.parametrize(("row", "runs"), [(labels.ROWS[1], 40), (labels.ROWS[2], 100), (labels.ROWS[5], 40)])
+def test_labels_keep_alpha_and_beta_and_find_two_points_in_as_few_pairs_as_is_known(row: labels.Row, runs: int) -> None:
+    assert labels.measure(row, runs=runs, seed=11).kept
+
+
+def test_a_canary_of_half_the_accuracy_goes_back_by_its_labels() -> None:
+    row = labels.Row("98 % / 49 %", 0.49, 0.0, 0.02, 200)
+    found = labels.measure(row, runs=20, seed=12)
+    assert (found.alone, found.back) == (1, 1)
+    assert found.pairs <= 75
+    assert not replace(found, row=replace(row, promise="goes back")).kept

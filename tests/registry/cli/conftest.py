@@ -12,12 +12,14 @@ import pytest
 from registry.cli import main
 from registry.cli.options import now
 from registry.controller.__main__ import take_lock
+from registry.controller.labelling import next_labels
+from registry.domain.answers import Answers
 from registry.domain.decision import decide
 from registry.domain.fold import fold
 from registry.domain.observation import Latency, Observation, ObservedRevision, ObservedRoute
 from registry.domain.state import State, release
 from registry.domain.turn import Turn
-from registry.domain.version import Model
+from registry.domain.version import Model, Version
 from registry.store.candidate import read_candidate
 from registry.store.home import Home
 from registry.store.policy import load_policy
@@ -40,6 +42,7 @@ class Deciding:
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self.answers: dict[Version, Answers] = {}
         self._ended = threading.Event()
         self._deciding = threading.Lock()
         self.pause, self.go_on = self._deciding.acquire, self._deciding.release
@@ -66,7 +69,7 @@ class Deciding:
         journal, store, trust = self._home.journal_of(SHAPES), self._home.versions(), self._home.trust()
         entries = journal.read()
         state = fold(SHAPES, entries)
-        observation = self._observation(state)
+        observation, spool = self._observation(state), self._home.labels_of(SHAPES)
         turn = Turn(
             state=state,
             observation=observation,
@@ -78,10 +81,13 @@ class Deciding:
                 if name not in state.versions
             },
             candidates={name: read_candidate(store, trust, SHAPES, name) for name in state.versions},
+            labels=next_labels(spool),
         )
         drafts = decide(turn).drafts
         if drafts:
             journal.append(drafts, head=entries[-1] if entries else None, now=now())
+        if turn.labels is not None:
+            spool.remove(turn.labels)
         for version in fold(SHAPES, journal.read()).versions.values():
             if version.deleted:
                 store.strip(SHAPES, version.version)
@@ -93,6 +99,7 @@ class Deciding:
         return Observation(
             revisions={found.version: ObservedRevision(found.version, True, found.digest, 0) for found in running},
             route=ObservedRoute(wanted.weights, now(), None),
+            answers=self.answers,
             latency={wanted.staging.version: Latency(100, 0, 0.01)} if wanted.staging else {},
         )
 

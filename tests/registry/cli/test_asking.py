@@ -81,6 +81,16 @@ def test_a_dry_run_shows_checks_and_plan_and_records_nothing(published, geometry
     assert published.journal_of("shapes").read() == before
 
 
+def test_a_dry_run_tells_how_many_labels_a_mirror_waits_for(published, geometry, deciding):
+    publish_tiny(published.root, flip=True)
+    with deciding(published):
+        geometry(*PROMOTE, "--yes", "--wait")
+    steps = "[{mirror: 100}, {mirror: 10, soak: 1}, {weight: 50}]"
+    published.policy.write_text(f"schema: 1\nrollout: {{steps: {steps}, block: [labels]}}\n")
+    ran = geometry("promote", "2", "--to", "production", "--dry-run")
+    assert ran.output.splitlines()[-3].endswith("124 labelled pairs")
+
+
 def test_a_dry_run_is_refused_by_the_same_rules(published, geometry, deciding):
     publish_tiny(published.root, accuracy=0.5)
     with deciding(published):

@@ -21,6 +21,7 @@ from registry.store.home import Home
 from registry.store.view import read_view, write_view
 from tests.fixtures.versions import publish_tiny
 from tests.registry.domain.builders import MODEL, promoted, soaking, traffic
+from tests.registry.domain.mirroring import AGREEING, answer, mirrored
 
 GEOMETRY = str(Path(sys.executable).with_name("geometry"))
 GOLDEN = Path(__file__).with_name("status.json")
@@ -116,6 +117,23 @@ def stepping(home, geometry, deciding):
         geometry("promote", "1", "--to", "production", "--yes", "--wait")
         geometry("promote", "2", "--to", "production", "--yes")
         yield controller
+
+
+def test_pairs_and_their_labels_are_shown_while_a_canary_is_mirrored_to(tmp_path, capsys):
+    place = mirrored(AGREEING)
+    labels = answer(place, "a", canary="circle", stable="circle", pairs=38)
+    answer(place, "b", canary="star", stable="circle", pairs=2)
+    place.label("first", **labels, b0="circle")
+    shown = seen(place, tmp_path)
+    print_status(shown)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "pairs 40, 95.00 % agree" in lines
+    assert "labelled pairs 39: the canary alone is wrong in 1, the stable alone in 0" in lines
+    gauges = [line.split("░")[-1] for line in lines if line.startswith(("labels E", "agreement E"))]
+    assert [gauge.endswith("of 200: goes back") for gauge in gauges] == [True, True]
+    console = Console(file=io.StringIO(), width=120)
+    console.print(picture(shown))
+    assert "labelled pairs  39: the canary alone is wrong in 1" in console.file.getvalue()
 
 
 def test_watching_from_a_program_prints_a_line_a_change(stepping, geometry):

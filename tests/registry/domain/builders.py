@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
+from registry.domain.answers import SILENT, Answers, Key
 from registry.domain.card import Card, InputSpec, Lineage, Metrics, Reference, Slo
 from registry.domain.checklist import Candidate
 from registry.domain.decision import decide
@@ -15,6 +16,7 @@ from registry.domain.evaluation import EvaluatedImage, Evaluation
 from registry.domain.fold import fold
 from registry.domain.journal import Draft, Entry, Kind, parse_entry, seal
 from registry.domain.judge import NOTHING, Evidence
+from registry.domain.labels import LabelFile
 from registry.domain.manifest import Manifest
 from registry.domain.observation import Counters, Latency, Observation, ObservedRevision, ObservedRoute
 from registry.domain.policy import Policy, RolloutPolicy, Step
@@ -136,6 +138,8 @@ class Installation:
     found: dict[Version, str] = field(default_factory=dict)
     candidates: dict[Version, Candidate] = field(default_factory=dict)
     latency: dict[Version, Latency] = field(default_factory=dict)
+    answers: dict[Version, Answers] = field(default_factory=dict)
+    labels: LabelFile | None = None
     route: ObservedRoute | None = None
     obeys: bool = True
     state: State = field(default_factory=lambda: State(MODEL))
@@ -181,6 +185,17 @@ class Installation:
         running.refused += refused
         running.proxy_errors = None if running.proxy_errors is None else running.proxy_errors + errors
 
+    def say(self, version: Version, **classes: str) -> None:
+        """Answers of one image each, by the id of their request."""
+        before, new = self.answers.get(version, SILENT), {Key(id, 0): name for id, name in classes.items()}
+        self.answers[version] = Answers({**before.known, **new}, (*before.new, *new))
+
+    def label(self, file: str, **classes: str) -> Entry:
+        """Leave a file of labels; return the entry that recorded it."""
+        self.labels = LabelFile(file, "ann", tuple((Key(id, 0), name) for id, name in classes.items()))
+        self.turn()
+        return next(entry for entry in reversed(self.entries) if entry.kind is Kind.LABELLED)
+
     def evidence(self, name: str = ERRORS) -> Evidence:
         """What the controller knows of one signal."""
         return self.memory.evidence.get(name, NOTHING)
@@ -188,7 +203,7 @@ class Installation:
     def observation(self) -> Observation:
         revisions = {version: seen.observed(version) for version, seen in self.running.items()}
         counters = {v: seen.counters() for v, seen in self.running.items() if v not in self.unanswered}
-        return Observation(revisions, self.route, counters, self.latency)
+        return Observation(revisions, self.route, counters, self.latency, self.answers)
 
     def decide(self) -> Decision:
         """What this turn would record."""
@@ -200,6 +215,7 @@ class Installation:
             memory=self.memory,
             found=self.found,
             candidates=self.candidates,
+            labels=self.labels,
         )
         return decide(found)
 
@@ -208,7 +224,8 @@ class Installation:
         self.now += timedelta(seconds=seconds)
         decision = self.decide()
         self.record(*decision.drafts)
-        self.memory = decision.memory
+        self.memory, self.labels = decision.memory, None
+        self.answers = {version: Answers(found.known) for version, found in self.answers.items()}
         if self.obeys:
             self.act()
         return decision

@@ -7,13 +7,13 @@ import pytest
 from registry.domain.card import Slo, parse_card
 from registry.domain.policy import Floors, Policy, SloPolicy
 from registry.domain.requests import plan_of
-from registry.domain.signals import LATENCY_EDGES, SIGNALS, edge_of
+from registry.domain.signals import AGREEMENT, LABELS, LATENCY_EDGES, SIGNALS, edge_of
 from tests.registry.domain.builders import V1, V2, candidate, idle, with_policy
 
 
 def test_every_signal_is_judged_and_those_that_roll_back_share_alpha() -> None:
     plan = plan_of(Policy())
-    assert set(plan.floors) == set(SIGNALS)
+    assert set(plan.floors) == set(SIGNALS) - {LABELS, AGREEMENT}
     assert plan.signals == 3
     assert plan.rollback_bound == pytest.approx(2 * 3 / 0.05)
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from registry.domain.documents import sha256
 from registry.domain.errors import InvalidDocument
+from registry.domain.plan import parse_plan
 from registry.domain.policy import Margin, Policy, Step, WriteMode, parse_policy
+from registry.domain.requests import plan_of
 
 FULL: dict[str, Any] = {
     "schema": 1,
@@ -32,7 +34,9 @@ FULL: dict[str, Any] = {
         "margins": [{"upTo": 20, "ratio": 5}, {"upTo": 50, "ratio": 2}],
         "alpha": 0.01,
         "beta": 0.1,
-        "floors": {"errors": 0.02, "latency": 0.03, "refused": 0.04, "low_confidence": 0.05},
+        "floors": {"errors": 0.02, "latency": 0.03, "refused": 0.04, "low_confidence": 0.05, "labels": 0.06},
+        "block": ["labels"],
+        "agreement": 0.9,
         "warmup": 3,
         "deadline": 600,
         "rollbackWindow": 60,
@@ -89,6 +93,22 @@ def test_a_misspelt_key_is_refused_by_name(path: tuple[str, ...]) -> None:
         parse_policy(document, "")
 
 
+PAIRS = [{"mirror": 100}, {"weight": 50}]
+
+
+def test_pairs_are_judged_as_the_policy_says() -> None:
+    rollout = {"steps": PAIRS, "block": ["labels"], "agreement": 0.95, "floors": {"labels": 0.1}}
+    plan = plan_of(parse_policy({"rollout": rollout}, ""))
+    assert (plan.block, plan.floors["labels"], plan.floors["agreement"]) == (("labels",), 0.1, 0.05)
+    assert parse_plan(plan.document()) == plan
+
+
+def test_without_a_step_that_mirrors_nothing_is_judged_by_pairs() -> None:
+    plan = plan_of(Policy())
+    assert (plan.block, plan.signals, plan.mirrors) == ((), 3, False)
+    assert not {"labels", "agreement"} & plan.floors.keys()
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [
@@ -122,6 +142,12 @@ def test_a_misspelt_key_is_refused_by_name(path: tuple[str, ...]) -> None:
         ({"rollout": {"alpha": 0}}, "alpha is 0, wanted a number above 0 and below 1"),
         ({"rollout": {"beta": float("nan")}}, "beta is nan"),
         ({"rollout": {"floors": {"errors": 0.25}}}, "errors is 0.25, wanted a number above 0 and below 0.25"),
+        ({"rollout": {"block": ["labels"]}}, "block without a step that mirrors, wanted {mirror: 100} as the first"),
+        ({"rollout": {"agreement": 0.9}}, "agreement without a step that mirrors"),
+        ({"rollout": {"steps": PAIRS, "block": ["errors"]}}, "block names 'errors', wanted labels"),
+        ({"rollout": {"steps": PAIRS, "agreement": 0.75}}, "agreement is 0.75, wanted a number above 0.75 and below 1"),
+        ({"rollout": {"steps": PAIRS, "agreement": 1}}, "agreement is 1, wanted a number above 0.75 and below 1"),
+        ({"rollout": {"floors": {"labels": 0.3}}}, "labels is 0.3, wanted a number above 0 and below 0.25"),
         ({"rollout": {"warmup": -1}}, "warmup is -1"),
         ({"rollout": {"deadline": float("inf")}}, "deadline is inf"),
         ({"slo": {"latency": {"objective": 1}}}, "slo: latency: objective is 1"),

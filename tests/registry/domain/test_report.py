@@ -26,6 +26,7 @@ from tests.registry.domain.builders import (
     stepping,
     with_policy,
 )
+from tests.registry.domain.mirroring import AGREEING, answer, mirrored
 
 
 def told(place, version=V2, base=V1):
@@ -178,3 +179,17 @@ def test_whatever_somebody_wrote_is_text(text):
     assert browser.seen == {element.tag for element in root.iter()}
     assert "script" not in browser.seen
     page.encode()
+
+
+def test_pairs_and_labels_are_told():
+    place = mirrored(AGREEING)
+    labels = answer(place, "a", canary="circle", stable="circle", pairs=16)
+    answer(place, "b", canary="star", stable="circle", pairs=4)
+    place.label("first", **labels, b0="circle", nobody="star")
+    place.label(
+        "second", b1="circle", b2="circle", b3="circle", **answer(place, "c", canary="star", stable="circle", pairs=8)
+    )
+    page = words(told(place))
+    assert "agreement: disagreements12 of 28 (42.86%)" in page
+    assert "labels: lone mistakes" in page
+    assert "17 taken, 1 unknown, 0 repeated" in page

@@ -341,3 +341,14 @@ def test_recorded_evidence_alone_does_not_promote_before_a_fresh_window() -> Non
     place.restart()
     assert "stepped" not in kinds(place.turn(700).drafts)
     assert kinds(place.turn().drafts)[-1] == "stepped"
+
+
+def test_a_pod_that_was_moved_now_and_then_is_in_no_crash_loop() -> None:
+    place = soaking()
+    for _ in range(24):
+        place.turn(50)
+    place.running[V2].restarts, place.running[V2].ready = 5, False
+    assert kinds(place.turn().drafts) == ["withheld"]
+    place.running[V2].restarts = 15
+    (back,) = place.turn().drafts
+    assert (back.kind, "crash loop: 15 restarts in 12" in back.data["reason"]) == ("rolled_back", True)

@@ -17,14 +17,25 @@ def at(index: int) -> Installation:
     return place
 
 
-@pytest.mark.parametrize("index", [0, 1])
-def test_a_step_without_weight_goes_on_by_itself_after_its_soak_and_says_nothing_meanwhile(index: int) -> None:
-    place = at(index)
+def test_a_canary_reached_by_header_goes_on_by_itself_after_its_soak_and_says_nothing_meanwhile() -> None:
+    place = at(0)
     begin = len(place.entries)
-    place.turns(lambda it: it.state.rollout is not None and it.state.rollout.step == index + 1)
+    place.turns(lambda it: it.state.rollout is not None and it.state.rollout.step == 1)
     stepped = place.entries[-1].time - place.entries[begin - 1].time
     assert kinds(place.entries[begin:]) == ["stepped"]
     assert stepped.total_seconds() == 20
+
+
+def test_a_mirrored_canary_goes_on_after_its_soak_and_tells_of_its_pairs() -> None:
+    place = at(1)
+    began = place.entries[-1].time
+    place.say(V1, a="circle", b="circle")
+    place.say(V2, a="circle", b="square")
+    place.turns(lambda it: it.state.rollout is not None and it.state.rollout.step == 2)
+    verdict = next(entry for entry in reversed(place.entries) if entry.kind == "verdict")
+    assert (place.entries[-1].time - began).total_seconds() == 20
+    assert (verdict.data["verdict"], verdict.data["reason"]) == ("promote", "no harm seen")
+    assert "1 disagreements in 2 pairs (50.00%), 0 labelled" in verdict.data["message"]
 
 
 def test_header_only_has_neither_weight_nor_mirror_and_is_reached_beside_the_live_route() -> None:

@@ -1,0 +1,99 @@
+"""`geometry label`: true classes of images that were answered, by the id of the request.
+
+`-o json` and `-o yaml` print one object: {taken, unknown, repeated, versions: {version: {right, wrong}}}. Of all
+labels, `taken` counted, `unknown` were of no answer that is still known, `repeated` came after another of their image.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from registry.cli.asking import require_controller, require_journal, wait_for
+from registry.cli.completion import ModelOption
+from registry.cli.options import MODEL, Format, FormatOption, HomeOption, now, place, state_of
+from registry.cli.printing import print_data
+from registry.domain.errors import InvalidDocument, NotFound
+from registry.domain.journal import Entry, Kind
+from registry.domain.label_lines import parse_labels
+from registry.domain.version import Model, model_name
+from registry.store.candidate import read_recorded_card
+from registry.store.home import Home
+
+WAIT = 60.0
+"""Seconds the controller may take: a turn for each thousand of labels."""
+
+
+def add(app: typer.Typer) -> None:
+    app.command()(label)
+
+
+def label(
+    file: Annotated[str, typer.Argument(help="Lines of JSON {id, index, label} or CSV id,index,label; - for stdin.")],
+    timeout: Annotated[float, typer.Option("--timeout", help="Seconds to wait for the controller.")] = WAIT,
+    model: ModelOption = MODEL,
+    output: FormatOption = Format.TABLE,
+    home: HomeOption = None,
+) -> None:
+    """Say which classes images really showed; the first label of an image counts.
+
+    A wrong line is told with its number, and then nothing is taken.
+    """
+    found, name = place(home), model_name(model)
+    labels = parse_labels(_text(file), where=file, classes=_classes(found, name))
+    require_controller(found)
+    require_journal(found, name)
+    names = found.labels_of(name).add(labels, now=now())
+    print_data(_summed(_recorded(found, name, names, seconds=timeout)), output)
+
+
+def _text(file: str) -> str:
+    content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidDocument(f"{file}: byte {error.start} is no UTF-8, wanted lines of text") from error
+
+
+def _classes(found: Home, model: Model) -> Sequence[str]:
+    """What running versions may say: another class is a slip. Empty where no card can be read."""
+    state, store = state_of(found, model), found.versions()
+    if not state.versions:
+        raise NotFound(f"{model}: has no version, so nothing was answered; -m names another model")
+    rollout = state.rollout
+    names: dict[str, None] = {}
+    for version in (state.production, rollout.version if rollout is not None else None):
+        if version is not None:
+            card = read_recorded_card(store, model, version, digest=state.version(version).digest)
+            names |= dict.fromkeys(card.classes if card is not None else ())
+    return tuple(names)
+
+
+def _recorded(found: Home, model: Model, names: Sequence[str], *, seconds: float) -> list[Entry]:
+    """Wait for the entries of these files; raises Unreachable or TimeoutError."""
+    journal = found.journal_of(model)
+
+    def look() -> list[Entry] | None:
+        entries = [
+            entry for entry in journal.read() if entry.kind is Kind.LABELLED and entry.data["file"] in set(names)
+        ]
+        if len(entries) == len(names):
+            return entries
+        require_controller(found)
+        return None
+
+    return wait_for(look, seconds=seconds, what="labels, which wait for the controller and count later")
+
+
+def _summed(entries: Sequence[Entry]) -> dict[str, Any]:
+    counts: Counter[str] = Counter()
+    versions: dict[str, Counter[str]] = {}
+    for entry in entries:
+        counts.update({key: entry.data[key] for key in ("taken", "unknown", "repeated")})
+        for version, found in entry.data["versions"].items():
+            versions.setdefault(version, Counter()).update(found)
+    shown = {version: dict(found) for version, found in versions.items()}
+    return {**{key: counts[key] for key in ("taken", "unknown", "repeated")}, "versions": shown}
