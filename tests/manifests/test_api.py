@@ -1,8 +1,12 @@
 """What the API server itself refuses: a real one with our CRDs and admission policies, one person beside the other."""
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from tests.manifests.rendered import files, pod_templates
+from tests.manifests.rendered import ROOT, files, pod_templates
 
 pytestmark = pytest.mark.cluster
 
@@ -215,3 +219,44 @@ PODS = {path.stem + "-" + path.parent.name: pod for path, made in files().items(
 def test_the_namespace_admits_every_pod_of_ours(cluster, pod):
     kept = ("containers", "initContainers", "volumes", "securityContext", "restartPolicy")
     assert admitted(cluster, {name: pod[name] for name in kept if name in pod}).status_code == 201
+
+
+@pytest.fixture
+def keys(cluster, tmp_path):
+    """`cluster/keys` for a namespace of its own."""
+    place = tmp_path / "kubeconfig"
+    here = ("--kubeconfig", str(place))
+    cluster.kubectl("root", *here, "config", "set-cluster", "it", "--server", cluster.url, "--insecure-skip-tls-verify")
+    cluster.kubectl("root", *here, "config", "set-credentials", "it", "--token", cluster.tokens["root"])
+    cluster.kubectl("root", *here, "config", "set-context", "it", "--cluster", "it", "--user", "it")
+    cluster.kubectl("root", "create", "namespace", "keys")
+    tools = os.pathsep.join((str(Path(cluster.kubectl_program).parent), os.environ["PATH"]))
+    environment = {**os.environ, "KUBECONFIG": str(place), "PATH": tools}
+    command = (str(ROOT / "cluster/keys"), "it", "keys")
+    yield lambda: subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    cluster.kubectl("root", "-n", "keys", "delete", "secret,configmap", "geometry-signing", "geometry-trust")
+
+
+def test_keys_are_made_once(cluster, keys):
+    held = (
+        "-n",
+        "keys",
+        "get",
+        "secret/geometry-signing",
+        "configmap/geometry-trust",
+        "-o",
+        "jsonpath={.items[*].data}",
+    )
+    assert keys().returncode == 0
+    made = cluster.kubectl("root", *held).stdout
+    assert '"signing.key"' in made
+    assert '"trust.json"' in made
+    assert keys().returncode == 0
+    assert cluster.kubectl("root", *held).stdout == made
+
+
+def test_half_a_pair_of_keys_is_refused(cluster, keys):
+    cluster.kubectl("root", "-n", "keys", "create", "configmap", "geometry-trust")
+    refused = keys()
+    assert refused.returncode == 1
+    assert "has configmap/geometry-trust alone, wanted geometry-signing and geometry-trust" in refused.stderr
