@@ -128,8 +128,9 @@ mlflow: $(READY) ## MLflow's pages on http://127.0.0.1:5000 (MLFLOW_PORT=5001 fo
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --host 127.0.0.1 --port $(MLFLOW_PORT) --workers 1 \
 	  --backend-store-uri sqlite:///.geometry/mlflow.db
 
-doctor: $(READY) ## Does this machine, its installation and its cluster have what is needed? Says the fix
+doctor: $(READY) ## Does this machine have what is needed, and the cluster where there is one? Says the fix
 	$(BIN)/geometry doctor
+	@! kubectl config get-contexts $(CONTEXT) >/dev/null 2>&1 || cluster/doctor $(CONTEXT)
 
 kind-up: $(READY) ## A kind cluster with platform, images, installation and a served model (PLATFORM=, KIND_NODE_IMAGE=)
 	CLUSTER=$(CLUSTER) cluster/up

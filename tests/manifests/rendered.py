@@ -7,8 +7,22 @@ from typing import Any
 
 import yaml
 
+from registry.domain.journal import Anchor
+from registry.domain.objects import render
+from registry.domain.policy import Serving
+from registry.domain.release import Release, RevisionRelease
+from registry.domain.version import Model, Version
+from registry.manifests import read_templates
+
 ROOT = Path(__file__).parents[2]
 Object = dict[str, Any]
+RELEASE = Release(
+    model=Model("shapes"),
+    stable=RevisionRelease(Version("3"), "3" * 64, 90, 3),
+    canaries=(RevisionRelease(Version("4"), "4" * 64, 10, 1),),
+    staging=RevisionRelease(Version("4"), "4" * 64, 0, 1),
+    anchor=Anchor(17, "a" * 64),
+)
 
 
 def documents(kubectl: str, folder: str) -> tuple[Object, ...]:
@@ -48,3 +62,8 @@ def pod_templates(document: Object) -> Iterator[Object]:
 def containers(pod: Object) -> Iterator[Object]:
     yield from pod.get("initContainers", ())
     yield from pod["containers"]
+
+
+def released() -> tuple[Object, ...]:
+    """What the registry renders of a release with a canary and a version in staging."""
+    return render(RELEASE, read_templates(), Serving())

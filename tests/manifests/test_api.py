@@ -1,6 +1,7 @@
 """What the API server itself refuses: a real one with our CRDs and admission policies, one person beside the other."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -222,18 +223,25 @@ def test_the_namespace_admits_every_pod_of_ours(cluster, pod):
 
 
 @pytest.fixture
-def keys(cluster, tmp_path):
-    """`cluster/keys` for a namespace of its own."""
+def script(cluster, tmp_path):
+    """Run a script of cluster/ against this API server, which is the context `it`."""
     place = tmp_path / "kubeconfig"
     here = ("--kubeconfig", str(place))
     cluster.kubectl("root", *here, "config", "set-cluster", "it", "--server", cluster.url, "--insecure-skip-tls-verify")
     cluster.kubectl("root", *here, "config", "set-credentials", "it", "--token", cluster.tokens["root"])
     cluster.kubectl("root", *here, "config", "set-context", "it", "--cluster", "it", "--user", "it")
-    cluster.kubectl("root", "create", "namespace", "keys")
     tools = os.pathsep.join((str(Path(cluster.kubectl_program).parent), os.environ["PATH"]))
     environment = {**os.environ, "KUBECONFIG": str(place), "PATH": tools}
-    command = (str(ROOT / "cluster/keys"), "it", "keys")
-    yield lambda: subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return lambda name, *arguments: subprocess.run(
+        [ROOT / "cluster" / name, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def keys(cluster, script):
+    """`cluster/keys` for a namespace of its own."""
+    cluster.kubectl("root", "create", "namespace", "keys")
+    yield lambda: script("keys", "it", "keys")
     cluster.kubectl("root", "-n", "keys", "delete", "secret,configmap", "geometry-signing", "geometry-trust")
 
 
@@ -260,3 +268,19 @@ def test_half_a_pair_of_keys_is_refused(cluster, keys):
     refused = keys()
     assert refused.returncode == 1
     assert "has configmap/geometry-trust alone, wanted geometry-signing and geometry-trust" in refused.stderr
+
+
+def test_the_doctor_names_what_a_bare_cluster_lacks_and_the_fix(script):
+    found = script("doctor", "it")
+    assert found.returncode == 1
+    assert re.findall(r"^(ok|bad)   +([\w']+)", found.stdout, re.MULTILINE) == [
+        ("ok", "Kubernetes"),
+        *(("bad", lacking) for lacking in ("Gateway", "Gateway", "KServe", "KServe's", "StorageClass")),
+    ]
+    assert "KServe's mode: found nothing, wanted Standard; change inferenceservice-config" in found.stdout
+
+
+def test_the_doctor_says_when_nobody_answers(script):
+    found = script("doctor", "elsewhere")
+    assert found.returncode == 1
+    assert "context elsewhere: found no answer, wanted an API server" in found.stdout

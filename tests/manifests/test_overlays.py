@@ -1,10 +1,12 @@
 """What overlays render to: valid, whole, without a released object, and differing from each other only where meant."""
 
+import shutil
+
 import pytest
 import yaml
 
 from registry.domain.policy import WriteMode, parse_policy
-from tests.manifests.rendered import ROOT, files, identity
+from tests.manifests.rendered import ROOT, documents, files, identity, released
 
 OVERLAYS = ("dev", "staging", "prod")
 KUBERNETES = "1.34"
@@ -89,6 +91,19 @@ KUSTOMIZATIONS = sorted((ROOT / "manifests").rglob("kustomization.yaml"))
 def test_a_kustomization_lists_everything_beside_it(path):
     beside = {found.name for found in path.parent.iterdir() if found != path}
     assert set(yaml.safe_load(path.read_text())["resources"]) == beside
+
+
+def test_a_release_in_its_place_is_applied_as_the_registry_wrote_it(kubectl, overlays, tmp_path):
+    for folder in ("manifests", "kustomize"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    place, objects = tmp_path / "kustomize/overlays/prod", released()
+    (place / "release.yaml").write_text(yaml.safe_dump_all(objects))
+    made = {identity(found): found for found in documents(kubectl, str(place))}
+    for wanted in objects:
+        found = made.pop(identity(wanted))
+        assert found["metadata"].pop("namespace") == "ml-geometry-prod"
+        assert found == wanted
+    assert made == {identity(found): found for found in overlays["prod"]}
 
 
 def test_what_is_written_is_what_is_installed(overlays):

@@ -6,26 +6,13 @@ import pytest
 from kserve import models as serving
 from kubernetes.client import models as core
 
-from registry.domain.journal import Anchor
-from registry.domain.objects import render
-from registry.domain.policy import Serving
-from registry.domain.release import Release, RevisionRelease
-from registry.domain.version import Model, Version
-from registry.manifests import read_templates
-from tests.manifests.rendered import identity, manifest
+from tests.manifests.rendered import identity, manifest, released
 
-RELEASE = Release(
-    model=Model("shapes"),
-    stable=RevisionRelease(Version("3"), "3" * 64, 90, 3),
-    canaries=(RevisionRelease(Version("4"), "4" * 64, 10, 1),),
-    staging=RevisionRelease(Version("4"), "4" * 64, 0, 1),
-    anchor=Anchor(17, "a" * 64),
-)
 KINDS = {
     "InferenceService": serving.V1beta1InferenceService,
     "ServingRuntime": serving.V1alpha1ServingRuntime,
 }
-RENDERED = {"/".join(identity(made)): made for made in render(RELEASE, read_templates(), Serving())}
+RENDERED = {"/".join(identity(made)): made for made in released()}
 SERVED = {name: made for name, made in RENDERED.items() if made["kind"] in KINDS}
 
 
