@@ -158,8 +158,9 @@ deploy: $(READY) ## Apply an overlay: make deploy ENV=prod CONTEXT=my-cluster (s
 
 k8s-deploy: deploy ## The same
 
-test-cluster: $(READY) ## Tests against a real API server (GEOMETRY_CLUSTER_BIN: folder of etcd, kube-apiserver, kubectl)
-	$(BIN)/pytest --cluster -m cluster -q
+test-cluster: $(READY) ## Tests with a real API server, as in the kind cluster (GEOMETRY_CLUSTER_BIN: another's programs)
+	$(if $(GEOMETRY_CLUSTER_BIN),,cluster/programs $(CLUSTER) .geometry/bin)
+	GEOMETRY_CLUSTER_BIN=$(or $(GEOMETRY_CLUSTER_BIN),$(CURDIR)/.geometry/bin) $(BIN)/pytest --cluster -m cluster -q
 
 verify: lock ## Is everything that is generated fresh? (needs uv)
 	git diff --exit-code
