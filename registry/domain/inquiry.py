@@ -103,7 +103,8 @@ def _out_of_order(state: State, question: Question) -> str | None:
     if question.force and not question.reason.strip():
         return "force without a reason; say why with --reason, it is recorded"
     if state.rollout is not None:
-        return f"a rollout of {state.rollout.version} is in progress; wait for it, or end it with `geometry abort`"
+        found = f"a {state.rollout.what} of {state.rollout.version} is in progress"
+        return f"{found}; wait for it, or end it with `geometry abort`"
     if to == Stage.STAGING and Stage.STAGING not in TRANSITIONS[stage]:
         return f"version {version} is in {stage}, from which no version goes to staging"
     return None

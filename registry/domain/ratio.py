@@ -19,9 +19,9 @@ ALPHA = 0.05
 """How often an interval may miss the truth at any look."""
 
 CONCENTRATION = 10.0
-"""a + b of the mixture for a ratio, centred at equal rates. For ratios from ¼ to 4, 20 to 1,000 bad events and 5 to 50 %
-its intervals of log θ are up to a fifth shorter than those of a = b = ½ and at most 7 % longer; with 30 they would be a
-twentieth shorter at equal rates and a fifth longer at a ratio of 4."""
+"""a + b of the mixture for a ratio, centred at equal rates. With ratios from ¼ to 4, 20 to 1,000 bad events and 5 to
+50 % its intervals of log θ are up to a fifth shorter than those of a = b = ½ and at most 7 % longer; with 30 they would
+be a twentieth shorter at equal rates and a fifth longer at a ratio of 4."""
 
 HALF = (0.5, 0.5)
 """The mixture for a rate, of which nothing is known before."""
