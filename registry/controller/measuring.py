@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from registry.adapters.latency import LatencyProbe, Subject
-from registry.adapters.local.substrate import LocalSubstrate
+from registry.controller.ports import Substrate
 from registry.domain.checklist import Candidate
 from registry.domain.observation import Latency
 from registry.domain.policy import Policy
@@ -18,7 +18,7 @@ def staging_latency(
     policy: Policy,
     candidates: Mapping[Version, Candidate],
     *,
-    substrate: LocalSubstrate,
+    substrate: Substrate,
     probe: LatencyProbe,
 ) -> Mapping[Version, Latency]:
     """The latency that the oldest promotion waits for, once it is known; it is measured beside the turns."""

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from registry.adapters.local.substrate import Endpoint
 from registry.adapters.monitoring import Target
 from registry.domain.journal import Anchor
-from registry.domain.observation import Counters, ObservedRevision, ObservedRoute
+from registry.domain.observation import Counters, Endpoint, ObservedRevision, ObservedRoute
 from registry.domain.release import Release
 from registry.domain.state import State
 from registry.domain.version import Model, Version
@@ -21,8 +20,8 @@ class Substrate(Protocol):
     """
 
     @property
-    def proxy_url(self) -> str:
-        """Where the proxy answers for itself."""
+    def proxy_url(self) -> str | None:
+        """Where the proxy answers for itself, None where there is no such address."""
 
     def start(self, now: datetime) -> None:
         """Be ready to observe and apply."""
@@ -35,6 +34,9 @@ class Substrate(Protocol):
 
     def endpoints(self, model: Model) -> Mapping[Version, Endpoint]:
         """Where the running revisions answer directly."""
+
+    def staging(self, model: Model) -> Endpoint | None:
+        """Where the staging revision answers, once it is the released one, identified and ready."""
 
     def apply(self, releases: Sequence[Release], now: datetime) -> None:
         """One step towards these releases: pods before weight, weight away before pods, the anchor with the weight.

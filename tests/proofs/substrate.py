@@ -9,11 +9,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from registry.adapters.local.substrate import Endpoint
 from registry.adapters.monitoring import Target
 from registry.domain.errors import Conflict, InvalidDocument
 from registry.domain.journal import Anchor
-from registry.domain.observation import Counters, ObservedRevision, ObservedRoute
+from registry.domain.observation import Counters, Endpoint, ObservedRevision, ObservedRoute
 from registry.domain.release import Release, RevisionRelease
 from registry.domain.state import State
 from registry.domain.version import Model, Version
