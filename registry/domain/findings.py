@@ -7,12 +7,13 @@ from typing import Any
 
 from registry.domain.judge import EMPTY, Window
 from registry.domain.ratio import ALPHA, Interval, difference_interval, ratio_interval
-from registry.domain.signals import ERRORS, LATENCY, LOW_CONFIDENCE, REFUSED
+from registry.domain.signals import ERRORS, LATENCY, LOW_CONFIDENCE, REFUSED, SIGNALS
 
 COMPARED = (ERRORS, LATENCY, REFUSED, LOW_CONFIDENCE)
 """Signals of which both revisions count bad events under live requests."""
 
 CANARY, STABLE = "candidate", "base"
+UNKNOWN = "not known yet"
 
 
 @dataclass(frozen=True)
@@ -84,3 +85,33 @@ def _side(bad: int, exposure: int) -> dict[str, Any]:
 
 def _ends(interval: Interval) -> dict[str, float | None]:
     return {"low": interval.low, "high": interval.high if math.isfinite(interval.high) else None}
+
+
+def told(found: Finding, *, base: str, candidate: str) -> dict[str, str]:
+    """For people, by column. base, candidate: their versions. The difference is in points of 1 %."""
+    window, interval, difference = found.window, found.interval, difference_interval(found.window)
+    better = {CANARY: f"version {candidate}", STABLE: f"version {base}"}.get(found.better or "", UNKNOWN)
+    cells = (
+        SIGNALS[found.signal].bad,
+        _share(window.stable_bad, window.stable_exposure),
+        _share(window.canary_bad, window.canary_exposure),
+        "-" if found.ratio is None else f"{found.ratio:.3g}",
+        f"{interval.low:.3g} … {'∞' if math.isinf(interval.high) else f'{interval.high:.3g}'}",
+        f"{_points(difference.low)} … {_points(difference.high)}",
+        better if found.level else "not known, as their load is unequal",
+    )
+    return dict(zip(columns(base, candidate), cells, strict=True))
+
+
+def columns(base: str, candidate: str) -> tuple[str, ...]:
+    """Of a table of findings."""
+    return ("what", f"version {base}", f"version {candidate}", "ratio", "interval", "difference", "better")
+
+
+def _share(bad: int, exposure: int) -> str:
+    rate = f" ({bad / exposure:.2%})" if exposure else ""
+    return f"{bad:,} of {exposure:,}{rate}"
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.2f}".replace("-", "−")

@@ -7,12 +7,26 @@ import pytest
 
 from registry.domain.account import accounts
 from registry.domain.awaited import awaited
+from registry.domain.confusion import confusion
 from registry.domain.findings import CANARY, STABLE, document, findings
 from registry.domain.journal import Entry
+from registry.domain.report import report
 from registry.domain.stages import Stage
 from registry.domain.state import Rollout, release
 from registry.domain.verdict import Outcome
-from tests.registry.domain.builders import MODEL, QUICK, V1, V2, V3, Installation, idle, kinds, promoted, traffic
+from tests.registry.domain.builders import (
+    MODEL,
+    QUICK,
+    V1,
+    V2,
+    V3,
+    Installation,
+    candidate,
+    idle,
+    kinds,
+    promoted,
+    traffic,
+)
 from tests.registry.domain.comparing import SECONDS, compare, comparing, ended
 
 
@@ -133,10 +147,13 @@ def test_a_canary_that_never_gets_ready_is_withdrawn_without_findings() -> None:
     assert "numbers" not in last(place, "expired").data
 
 
-def test_an_abort_ends_it_without_blame() -> None:
+def test_an_abort_ends_it_without_blame_and_its_report_says_that_it_came_early() -> None:
     place = comparing()
     place.ask("abort", by="bob")
     place.turn()
+    page = report(accounts(MODEL, place.entries)[-1], confusion(candidate(V2), candidate(V1)))
+    assert "<h1>shapes: comparison of versions 1 and 2 aborted</h1>" in page
+    assert "It ended before its time" in page
     assert (last(place, "aborted").actor, place.state.version(V2).stage) == ("bob", Stage.DEVELOPMENT)
 
 
@@ -238,4 +255,8 @@ def test_what_is_awaited_is_its_end() -> None:
 
 def test_an_account_of_it_is_told_apart() -> None:
     account = accounts(MODEL, ended(comparing()).entries)[-1]
-    assert (account.plan.comparison, account.outcome) == (True, "expired")
+    assert (account.plan.comparison, account.outcome) == (True, "over")
+    page = report(account, confusion(candidate(V2), candidate(V1)))
+    assert "<h1>shapes: comparison of versions 1 and 2 over</h1>" in page
+    assert "<h2>Comparison</h2>" in page
+    assert page.count("not known yet") == 4
