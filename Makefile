@@ -89,7 +89,7 @@ chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffi
 simulate: $(READY) ## Rollouts of every scene at every rate of traffic: table and plots in .geometry/simulate (RUNS=100: fewer)
 	$(BIN)/python -m tests.statistics.simulate $(if $(RUNS),--runs $(RUNS))
 
-prove: $(READY) ## Kill, disturb and race the registry at every point of every path, and its commands by the thousand; about an hour
+prove: $(READY) ## Kill, disturb and race the registry at every point of every path, and its commands by the thousand; an hour or more
 	$(BIN)/pytest --prove -m prove -q -s tests/registry tests/proofs
 
 bench: $(BENCH) ## Our server beside others, goal by goal; about twenty minutes (ROWS=granian,start for some)

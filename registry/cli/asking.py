@@ -21,6 +21,8 @@ from registry.store.home import Home
 LOOK = 0.2
 """Seconds between two looks at the journal."""
 
+SHOWS = "`geometry status` shows what is awaited, `geometry local logs` what the controller said"
+
 T = TypeVar("T")
 
 
@@ -57,7 +59,7 @@ def wait_for(look: Callable[[], T | None], *, seconds: float, what: str) -> T:
         if found is not None:
             return found
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: nothing after {seconds:g} s")
+            raise TimeoutError(f"{what}: nothing after {seconds:g} s; {SHOWS}")
         time.sleep(LOOK)
 
 
@@ -88,7 +90,8 @@ def answer_to(home: Home, model: Model, request: str, *, seconds: float) -> Entr
             if entry.data.get("request") == request:
                 return entry
             if entry.kind is Kind.ABORTED and entry.data.get("promotion") == request:
-                raise Refused(f"withdrawn by {entry.actor}: {entry.data['reason']}")
+                reason = entry.data["reason"]
+                raise Refused(f"withdrawn by {entry.actor}: {reason}; `geometry promote` asks for it anew")
         require_controller(home)
         return None
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from registry.adapters.local.anchors import DIRECTORY, read_anchors
-from registry.cli.options import Format, FormatOption, HomeOption, now, place, say, user
+from registry.cli.options import Format, FormatOption, HomeOption, advising, now, place, say, user
 from registry.cli.printing import print_data
 from registry.domain.documents import timestamp
 from registry.store.backup import Backup, write_backup
@@ -31,7 +31,9 @@ def backup(
         raise typer.BadParameter("where to? Add --to DIR, or backup: {to: DIR} to the policy")
     anchors = read_anchors(found.root / DIRECTORY)
     where = to.absolute() if to else found.root / wanted
-    print_data(_rows(write_backup(found, where, anchors=anchors, now=now())), output)
+    with advising("`geometry doctor` names all that is wrong; mend it, then make the backup again"):
+        written = write_backup(found, where, anchors=anchors, now=now())
+    print_data(_rows(written), output)
 
 
 def restore(
@@ -43,7 +45,8 @@ def restore(
     """Bring a backup back, once all of it is proved. Nothing that is here is overwritten; no controller may run."""
     found = place(home)
     anchors = read_anchors(found.root / DIRECTORY)
-    restored = bring_back(found, directory, anchors=anchors, by=user(), reason=reason, now=now())
+    with advising("take another backup, or write one with `geometry backup`"):
+        restored = bring_back(found, directory, anchors=anchors, by=user(), reason=reason, now=now())
     for path in restored.kept:
         say(f"{path}: is another than the backup's, and stays as it is")
     print_data(_rows(restored.backup), output)

@@ -47,9 +47,14 @@ def predict(
             trust_env=False,
         )
     except httpx.HTTPError as error:
-        raise Unreachable(f"{base}: no answer ({type(error).__name__})") from error
+        raise Unreachable(
+            f"{base}: no answer ({type(error).__name__}); `geometry local status` shows what runs here"
+        ) from error
     if not answer.is_success:
-        raise RegistryError(f"{base} answered {answer.status_code}: {answer.text.strip()[:300]}")
+        told = answer.text.strip()[:300]
+        raise RegistryError(
+            f"{base} answered {answer.status_code}, wanted 200: {told}; `geometry status` shows who serves"
+        )
     body = answer.json()
     rows = [
         {

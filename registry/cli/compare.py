@@ -8,12 +8,14 @@ from registry.cli.asking import controller_runs
 from registry.cli.completion import ModelOption, complete_version
 from registry.cli.options import (
     AS,
+    BRING_BACK,
     MODEL,
     AsOption,
     Format,
     FormatOption,
     HomeOption,
     ReasonOption,
+    advising,
     duration_of,
     place,
 )
@@ -60,7 +62,8 @@ def compare_versions(
         raise typer.BadParameter(f"{' and '.join(given)} without --live: nothing is sent anywhere; add --live")
     store, trust = found.versions(), found.trust()
     sides = [read_candidate(store, trust, name, version_name(version)) for version in (base, candidate)]
-    seen = document(compare(*sides))
+    with advising(BRING_BACK):
+        seen = document(compare(*sides))
     revisions = read_view(found, name).get("revisions", {}) if controller_runs(found) else {}
     traffic = {side: (revisions.get(seen[side]) or {}).get("traffic") for side in ("base", "candidate")}
     seen["traffic"] = traffic

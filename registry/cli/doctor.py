@@ -21,7 +21,9 @@ def doctor(output: FormatOption = Format.TABLE, home: HomeOption = None) -> None
     rows = [{"result": "ok" if each.ok else "wrong", "what": each.subject, "detail": each.detail} for each in findings]
     print_data(rows, output, columns=("result", "what", "detail"))
     if wrong := sum(not each.ok for each in findings):
-        raise RegistryError(f"{found.root}: {wrong} of {len(findings)} checks found something wrong")
+        raise RegistryError(
+            f"{found.root}: {wrong} of {len(findings)} checks found something wrong; mend that, then ask again"
+        )
 
 
 def _findings(home: Home) -> list[Finding]:

@@ -7,7 +7,7 @@ import typer
 from registry.cli import retirement, transfer
 from registry.cli.compare import compare_versions
 from registry.cli.completion import ModelOption, VersionArgument
-from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place, state_of
+from registry.cli.options import BRING_BACK, MODEL, Format, FormatOption, HomeOption, place, state_of
 from registry.cli.printing import print_data
 from registry.domain.card import Card
 from registry.domain.comparison import slo_document
@@ -64,7 +64,8 @@ def get_version(
         raise NotFound(f"{model} {version}: was deleted; `geometry history` says by whom and why")
     candidate = read_candidate(found.versions(), found.trust(), name, chosen)
     if candidate.card is None or candidate.manifest is None:
-        raise NotVerified(candidate.verification_error or f"{model} {version}: has no card")
+        wrong = candidate.verification_error or f"{model} {version}: has no card.json, wanted one"
+        raise NotVerified(f"{wrong}; {BRING_BACK}")
     card = candidate.card
     print_data(
         {

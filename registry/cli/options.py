@@ -4,6 +4,8 @@ import getpass
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from registry.domain.errors import NotVerified
 from registry.domain.fold import fold
 from registry.domain.state import State
 from registry.domain.version import DEFAULT_MODEL, Model, model_name
@@ -35,6 +38,7 @@ AsOption = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Recorded in the journal.")]
 YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+BRING_BACK = "bring its signed files with `geometry models import` or `geometry restore`, or take another version"
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 MODEL: str = DEFAULT_MODEL
@@ -71,6 +75,15 @@ def user() -> str:
 def say(text: str) -> None:
     """Progress, for people."""
     print(text, file=sys.stderr)
+
+
+@contextmanager
+def advising(advice: str) -> Iterator[None]:
+    """Say what to do about what does not verify: that depends on what it was needed for."""
+    try:
+        yield
+    except NotVerified as error:
+        raise NotVerified(f"{error}; {advice}") from error
 
 
 def confirm(question: str, *, yes: bool) -> None:

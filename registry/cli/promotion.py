@@ -113,7 +113,7 @@ def _wait(found: Home, model: Model, version: Version, *, seconds: float, to: st
     state = follow(found, model, seconds=seconds, after=after)
     if state.version(version).stage != to:
         how = _end(found, model, version) or f"it is in {state.version(version).stage}"
-        raise RegistryError(f"{model} {version} is not in {to}: {how}")
+        raise RegistryError(f"{model} {version} is not in {to}: {how}; `geometry history` tells the rest")
     if to == Stage.PRODUCTION:
         wait_for(partial(_has_all, found, model, version), seconds=SERVING, what=f"{model} {version} at 100 %")
 

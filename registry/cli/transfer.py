@@ -7,7 +7,7 @@ import typer
 
 from registry.cli.asking import controller_runs
 from registry.cli.completion import ModelOption
-from registry.cli.options import MODEL, HomeOption, place, say, state_of
+from registry.cli.options import BRING_BACK, MODEL, HomeOption, advising, place, say, state_of
 from registry.domain.manifest import Manifest
 from registry.domain.version import model_name, version_name
 from registry.store.transfer import export_version, import_version
@@ -25,7 +25,9 @@ def export(
     home: HomeOption = None,
 ) -> None:
     """Write a verified version to one file, which another installation imports."""
-    _told(export_version(place(home), model_name(model), version_name(version), to=to.absolute()), f"is in {to}")
+    with advising(BRING_BACK):
+        manifest = export_version(place(home), model_name(model), version_name(version), to=to.absolute())
+    _told(manifest, f"is in {to}")
 
 
 def import_file(

@@ -41,7 +41,9 @@ def take_lock(place: Home) -> int:
         if time.monotonic() > end:
             os.close(descriptor)
             holder = place.lock.read_text().strip()
-            raise Conflict(f"{place.lock}: a controller runs already (process {holder}); one is enough")
+            raise Conflict(
+                f"{place.lock}: a controller runs already (process {holder}); `geometry local down` stops it"
+            )
         time.sleep(0.02)
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())

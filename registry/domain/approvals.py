@@ -6,7 +6,7 @@ from datetime import datetime
 from registry.domain.errors import NotFound
 from registry.domain.journal import Draft, Kind
 from registry.domain.policy import Approvals
-from registry.domain.refusal import refused
+from registry.domain.refusal import NO_VERSION, refused
 from registry.domain.state import Approval, Request, State
 from registry.domain.version import Version
 
@@ -17,7 +17,7 @@ def approve(state: State, request: Request) -> Draft:
     authenticated: on one machine nobody checks who somebody is, and the entry says so.
     """
     if request.version is None:
-        return refused(request, "no version was named")
+        return refused(request, NO_VERSION)
     try:
         digest = state.version(request.version).digest
     except NotFound as error:

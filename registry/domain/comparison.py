@@ -79,7 +79,10 @@ def compare(base: Candidate, candidate: Candidate) -> Comparison:
 def _side(candidate: Candidate) -> Side:
     manifest, card, evaluation = candidate.manifest, candidate.card, candidate.evaluation
     if manifest is None or card is None or evaluation is None:
-        raise NotVerified(candidate.verification_error or f"version {candidate.version}: has no card or evaluation")
+        raise NotVerified(
+            candidate.verification_error
+            or f"version {candidate.version}: has no card.json or no evaluation.json, wanted both"
+        )
     return Side(candidate.version, manifest, card, evaluation)
 
 

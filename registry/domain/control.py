@@ -32,7 +32,10 @@ def _resume(state: State, request: Request) -> Draft:
     if state.rollout.plan.comparison:
         return refused(request, _comparison(state.rollout))
     if state.rollout.paused is None:
-        return refused(request, f"the rollout of {state.rollout.version} is not paused; there is nothing to resume")
+        return refused(
+            request,
+            f"the rollout of {state.rollout.version} is not paused; `geometry status` shows what it waits for",
+        )
     return _control(Kind.RESUMED, request, state.rollout.version)
 
 
@@ -72,7 +75,7 @@ def _nothing(state: State, what: str) -> str:
     if waiting := next((request for request in state.requests if request.starts), None):
         found = "comparison" if waiting.split is not None else "promotion"
         return f"the {found} that waits has not begun; there is nothing {what}, `geometry abort` withdraws it"
-    return f"no rollout is in progress; there is nothing {what}"
+    return f"no rollout is in progress; there is nothing {what}, `geometry promote VERSION --to production` begins one"
 
 
 CONTROLS: Mapping[str, Callable[[State, Request], Draft]] = {"pause": _pause, "resume": _resume, "abort": abort}

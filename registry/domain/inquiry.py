@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from registry.domain.advice import advice
 from registry.domain.approvals import counted, missing
 from registry.domain.checklist import CheckResult, examine, examine_latency
 from registry.domain.errors import NotFound
@@ -61,7 +62,8 @@ def inquire(turn: Turn, question: Question) -> Inquiry:
         lacking = missing(approvals, question.version, by=question.by, policy=policy)
         reasons += [lacking] if lacking else []
     if reasons:
-        return Inquiry("; ".join(reasons), results)
+        told = "; ".join([*reasons, *advice(question.version, question.to, wrong)])
+        return Inquiry(told, results)
     return Inquiry(None, results, forced, approvals, awaited)
 
 
@@ -95,16 +97,16 @@ def _out_of_order(state: State, question: Question) -> str | None:
     except NotFound as error:
         return str(error)
     if deleted:
-        return f"version {version} was deleted; `geometry history` says why"
+        return f"version {version} was deleted; `geometry history` says why, `geometry models list` shows the others"
     if question.source_stage is not None and stage != question.source_stage:
-        return f"version {version} is in {stage}, wanted {question.source_stage}"
+        return f"version {version} is in {stage}, wanted {question.source_stage}; `geometry models list` shows them all"
     if stage == to:
-        return f"version {version} is already in {to}"
+        return f"version {version} is already in {to}; there is nothing to do, `geometry status` shows it"
     if question.force and not question.reason.strip():
         return "force without a reason; say why with --reason, it is recorded"
     if state.rollout is not None:
         found = f"a {state.rollout.what} of {state.rollout.version} is in progress"
         return f"{found}; wait for it, or end it with `geometry abort`"
     if to == Stage.STAGING and Stage.STAGING not in TRANSITIONS[stage]:
-        return f"version {version} is in {stage}, from which no version goes to staging"
+        return f"version {version} is in {stage}, from which none goes to staging; promote another in its place first"
     return None

@@ -13,7 +13,7 @@ from registry.domain.inquiry import Inquiry, Question, inquire
 from registry.domain.journal import Draft, Kind
 from registry.domain.plan import Plan, StepPlan
 from registry.domain.policy import Policy, RolloutPolicy
-from registry.domain.refusal import refused
+from registry.domain.refusal import NO_VERSION, NOTHING_TO_ADOPT, none_before, on_its_way, refused
 from registry.domain.retirement import RETIREMENTS
 from registry.domain.signals import (
     AGREEMENT,
@@ -44,13 +44,15 @@ def answer(turn: Turn, request: Request) -> tuple[Draft, ...]:
     if request.action == "approve":
         return (approve(turn.state, request),)
     if request.action == "adopt":
-        return (refused(request, "the journal is the one that was acted upon; there is nothing to adopt"),)
+        return (refused(request, NOTHING_TO_ADOPT),)
     if request.action == "promote" and request.to in (Stage.STAGING, Stage.PRODUCTION):
         return _promote(turn, request)
     if request.action == "compare":
         wrong = wrong_split(turn.state, request)
         return (refused(request, wrong),) if wrong is not None else _promote(turn, request)
-    return (refused(request, f"action {request.action!r} to {request.to!r}: unknown"),)
+    return (
+        refused(request, f"found {request.action!r} to {request.to!r}, wanted a verb that `geometry --help` lists"),
+    )
 
 
 def _promote(turn: Turn, request: Request) -> tuple[Draft, ...]:
@@ -60,7 +62,7 @@ def _promote(turn: Turn, request: Request) -> tuple[Draft, ...]:
     """
     version = request.version
     if version is None:
-        return (refused(request, "no version was named"),)
+        return (refused(request, NO_VERSION),)
     found = inquire(turn, _question(turn, request, version))
     if found.reason is not None:
         return (refused(request, found.reason, found.results),)
@@ -123,7 +125,7 @@ def _roll_back(turn: Turn, request: Request) -> tuple[Draft, ...]:
     """
     state, reason = turn.state, request.reason or "asked for"
     if state.rollout is not None and not state.rollout.plan.steps and request.time <= state.rollout.started:
-        return (refused(request, f"production is on its way back to {state.rollout.version} already"),)
+        return (refused(request, on_its_way(state.rollout.version)),)
     leaves = state.rollout.version if state.rollout is not None else state.production
     if request.version is not None and request.version != leaves:
         gone = f"version {request.version} is neither in production nor on its way there any more"
@@ -133,7 +135,7 @@ def _roll_back(turn: Turn, request: Request) -> tuple[Draft, ...]:
     if state.guarding is not None and state.guarding.previous is not None:
         return (go_back(state.guarding, reason, actor=request.by, request=request.id),)
     if state.previous is None:
-        return (refused(request, "there is no version before to roll back to"),)
+        return (refused(request, none_before(state)),)
     known = state.version(state.previous)
     data = {"version": known.version, "variant": known.variant, "checks": [], "reason": request.reason}
     forced = {"forced": list(known.forced)} if known.forced else {}

@@ -21,11 +21,13 @@ def check_archivable(state: State, version: Version) -> None:
     """Raise Refused or NotFound unless the version may be archived now."""
     found = _existing(state, version)
     if found.stage is Stage.PRODUCTION:
-        raise Refused(f"version {version} is in production; promote another version or roll back first")
+        raise Refused(f"version {version} is in production; first `geometry rollback`, or promote another")
     if state.rollout is not None and state.rollout.version == version:
-        raise Refused(f"version {version} is under rollout; wait for it, or end it with `geometry rollback`")
+        raise Refused(f"version {version} is under rollout; wait for it, or end it with `geometry abort`")
     if found.stage is Stage.ARCHIVED:
-        raise Refused(f"version {version} is archived already")
+        raise Refused(
+            f"version {version} is archived already; `geometry models delete {version} --reason …` removes its files"
+        )
     check_transition(found.stage, Stage.ARCHIVED)
 
 
@@ -38,15 +40,18 @@ def check_deletable(state: State, version: Version) -> None:
             f"`geometry models archive {version} --reason …` first"
         )
     if state.rollout is not None and state.rollout.version == version:
-        raise Refused(f"version {version} is under rollout; wait for it, or end it with `geometry rollback`")
+        raise Refused(f"version {version} is under rollout; wait for it, or end it with `geometry abort`")
     if state.guarding is not None and state.guarding.previous == version:
-        raise Refused(f"version {version} waits in the rollback window of {state.guarding.version}; delete it later")
+        raise Refused(
+            f"version {version} waits in the rollback window of {state.guarding.version}; delete it when that is over: "
+            "`geometry status` says when"
+        )
 
 
 def _existing(state: State, version: Version) -> VersionState:
     found = state.version(version)
     if found.deleted:
-        raise Refused(f"version {version} was deleted already")
+        raise Refused(f"version {version} was deleted already; `geometry history` says by whom and why")
     return found
 
 

@@ -190,8 +190,10 @@ class State:
     def version(self, version: Version) -> VersionState:
         """The version's state; raises NotFound."""
         if version not in self.versions:
-            known = ", ".join(self.versions) or "none"
-            raise NotFound(f"{self.model} has no version {version}; published are: {known}")
+            newest = ", ".join(list(self.versions)[-10:]) or "none"
+            raise NotFound(
+                f"{self.model} has no version {version}; published last are: {newest}; `geometry models list` shows all"
+            )
         return self.versions[version]
 
 

@@ -169,7 +169,7 @@ def _place(aside: Path, target: Path) -> None:
         aside.rename(target)  # onto a directory that is not empty this fails, so nothing is ever replaced
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise Conflict(f"{target}: exists already, wanted a new directory") from error
+            raise Conflict(f"{target}: exists already, wanted a new directory; move it away") from error
         raise
 
 

@@ -14,6 +14,9 @@ from registry.domain.journal import NO_ANCHOR, REMEDY, Draft, Entry, parse_entry
 from registry.domain.version import Model, model_name
 from registry.store import durable
 
+_DAMAGED = (
+    "`geometry doctor` names all that is wrong; move the journal away and `geometry restore` brings a backup back"
+)
 _NAME = re.compile(r"[0-9]{6,}\.json")
 
 
@@ -33,7 +36,10 @@ class JournalStore:
     def read(self) -> tuple[Entry, ...]:
         """All entries, verified: everything the first time, what came since later. Raises JournalDamaged."""
         new = self._later() if self._entries else self._all()
-        verify_chain(new, after=self.head.anchor if self.head else NO_ANCHOR)
+        try:
+            verify_chain(new, after=self.head.anchor if self.head else NO_ANCHOR)
+        except JournalDamaged as error:
+            raise JournalDamaged(f"{self.directory}: {error}; {_DAMAGED}") from error
         self._entries += tuple(new)
         return self._entries
 
@@ -98,9 +104,9 @@ class JournalStore:
             content = path.read_bytes()
             entry = parse_entry(content, name=path.name)
         except (OSError, InvalidDocument) as error:
-            raise JournalDamaged(f"{path}: torn or altered: {error}") from error
+            raise JournalDamaged(f"{path}: torn or altered: {error}; {_DAMAGED}") from error
         if entry.sequence != sequence or entry.content() != content:
-            raise JournalDamaged(f"{path}: altered: not the bytes that were written for entry {sequence}")
+            raise JournalDamaged(f"{path}: altered: not the bytes that were written for entry {sequence}; {_DAMAGED}")
         return entry
 
     def _path(self, sequence: int) -> Path:

@@ -58,7 +58,10 @@ class Trust:
 
         if keyid not in self.keys:
             known = ", ".join(self.keys) or "none"
-            raise NotVerified(f"signed with key {keyid}, which is not trusted; trusted are {known}")
+            raise NotVerified(
+                f"signed with key {keyid}, which is not trusted; trusted are {known}; "
+                "`geometry keys trust FILE` adds those of another installation's trust.json"
+            )
         try:
             Ed25519PublicKey.from_public_bytes(self.keys[keyid]).verify(signature, content)
         except InvalidSignature:

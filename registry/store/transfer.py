@@ -52,7 +52,7 @@ def import_version(home: Home, file: Path) -> Manifest:
     try:
         return home.versions().receive(files, home.trust(), check)
     except NotVerified as error:
-        raise NotVerified(f"{file}: {error}") from error
+        raise NotVerified(f"{file}: {error}; where the file was damaged, `geometry models export` it again") from error
 
 
 def _packed(files: Mapping[str, bytes]) -> bytes:
@@ -82,7 +82,9 @@ def _unpacked(file: Path) -> Mapping[str, bytes]:
     except FileNotFoundError:
         raise NotFound(f"{file}: no such file; `geometry models export` writes one") from None
     except (tarfile.TarError, EOFError, ValueError) as error:
-        raise InvalidDocument(f"{file}: not readable as what `geometry models export` writes ({error})") from error
+        raise InvalidDocument(
+            f"{file}: not readable as what `geometry models export` writes ({error}); export it again"
+        ) from error
     return files
 
 

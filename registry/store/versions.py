@@ -138,8 +138,10 @@ class VersionStore:
         """Check a version as `verify_directory` does, and that it is the one its path says. Also raises NotFound."""
         directory = self.directory(model, version)
         if not directory.is_dir():
-            known = ", ".join(self.versions(model)) or "none"
-            raise NotFound(f"{model} {version}: no such version in the store; there are {known}")
+            last = ", ".join(self.versions(model)[-10:]) or "none"
+            raise NotFound(
+                f"{model} {version}: no such version in the store; there are {last}; `geometry models list` shows all"
+            )
         verified = verify_directory(directory, trust)
         found = (verified.manifest.model, verified.manifest.version)
         if found != (model, version):

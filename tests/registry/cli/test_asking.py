@@ -59,7 +59,7 @@ def test_an_unknown_version_is_refused(published, geometry, deciding):
     with deciding(published):
         ran = geometry("promote", "7", "--to", "production", "--yes")
     assert ran.code == 3
-    assert "published are: 1" in ran.told
+    assert "published last are: 1" in ran.told
 
 
 def test_a_dry_run_shows_checks_and_plan_and_records_nothing(published, geometry, deciding):

@@ -48,7 +48,7 @@ def test_what_was_tested_on_other_images_is_a_failure_that_says_what_to_do(two, 
 def test_a_version_that_is_not_there_is_named(two, geometry):
     ran = geometry("models", "compare", "1", "7")
     assert ran.code == 1
-    assert "there are 1, 2" in ran.told
+    assert "no such version in the store; there are 1, 2" in ran.told
 
 
 def test_list_and_get_show_variants(two, geometry, deciding):

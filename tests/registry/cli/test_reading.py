@@ -62,7 +62,7 @@ def test_a_tampered_file_is_named(published, geometry):
 def test_an_unknown_version_is_a_failure_that_names_those_there_are(published, geometry):
     ran = geometry("models", "get", "7")
     assert ran.code == 1
-    assert "there are 1" in ran.told
+    assert "no such version in the store; there are 1" in ran.told
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_an_abort_takes_the_canary_out_of_the_release_without_blame(begin: Calla
         (idle, "abort", "no rollout is in progress; there is nothing to abort"),
         (promoted, "pause", "version 2 is in production and its rollback window runs; there is nothing to pause"),
         (promoted, "abort", "`geometry rollback` goes back"),
-        (stepping, "resume", "the rollout of 2 is not paused; there is nothing to resume"),
+        (stepping, "resume", "the rollout of 2 is not paused; `geometry status` shows what it waits for"),
         (lambda: pause(stepping()), "pause", "the rollout of 2 is paused already; `geometry resume` goes on"),
         (waiting, "pause", "the promotion that waits has not begun; there is nothing to pause"),
     ],

@@ -243,7 +243,7 @@ def unpublished() -> Installation:
         (idle, Kind.APPROVED, {"version": "9", "digest": "d", "by": "bob"}, "shapes has no version 9"),
         (soaking, Kind.EVIDENCE, {"errors": {"harm": 3}}, "is wrong there"),
         (promoted, Kind.ROLLED_BACK, {"version": "3", "to": "1"}, "puts it in production beside 2"),
-        (unpublished, Kind.ARCHIVED, {"version": "1"}, "shapes has no version 1; published are: none"),
+        (unpublished, Kind.ARCHIVED, {"version": "1"}, "shapes has no version 1; published last are: none"),
     ],
 )
 def test_a_journal_that_no_rule_allows_is_damaged_and_the_entry_is_named(

@@ -7,7 +7,6 @@ import pytest
 from registry.domain.checklist import Candidate
 from registry.domain.rules import Check
 from registry.domain.stages import Stage
-from registry.domain.version import Version
 from tests.registry.domain.builders import (
     V1,
     V2,
@@ -17,17 +16,9 @@ from tests.registry.domain.builders import (
     idle,
     kinds,
     promoted,
-    soaking,
     stepping,
     traffic,
 )
-
-
-def first_ever() -> Installation:
-    place = Installation()
-    place.publish(V1)
-    place.turn()
-    return place
 
 
 def settled() -> Installation:
@@ -43,50 +34,6 @@ def back_in_window() -> Installation:
     place.ask("rollback")
     place.turn()
     return place
-
-
-Row = tuple[Callable[[], Installation], str, Version | None, str, str | None, str]
-REFUSED: list[Row] = [
-    (idle, "promote", Version("9"), "production", None, "shapes has no version 9; published are: 1, 2, 3"),
-    (idle, "promote", None, "production", None, "no version was named"),
-    (idle, "promote", V2, "production", "staging", "version 2 is in development, wanted staging"),
-    (idle, "promote", V1, "production", None, "version 1 is already in production"),
-    (idle, "promote", V1, "staging", None, "version 1 is in production, from which no version goes to staging"),
-    (idle, "promote", V2, "archived", None, "action 'promote' to 'archived': unknown"),
-    (idle, "polish", V2, "", None, "action 'polish' to '': unknown"),
-    (idle, "adopt", None, "", None, "the journal is the one that was acted upon; there is nothing to adopt"),
-    (idle, "rollback", None, "", None, "there is no version before to roll back to"),
-    (first_ever, "rollback", None, "", None, "there is no version before to roll back to"),
-    (back_in_window, "rollback", None, "", None, "there is no version before to roll back to"),
-    (
-        soaking,
-        "promote",
-        V3,
-        "production",
-        None,
-        "a rollout of 2 is in progress; wait for it, or end it with `geometry abort`",
-    ),
-    (
-        soaking,
-        "promote",
-        V3,
-        "staging",
-        None,
-        "a rollout of 2 is in progress; wait for it, or end it with `geometry abort`",
-    ),
-]
-
-
-@pytest.mark.parametrize(("begin", "action", "version", "to", "source", "words"), REFUSED)
-def test_what_a_rule_forbids_is_refused_with_its_words(
-    begin: Callable[[], Installation], action: str, version: Version | None, to: str, source: str | None, words: str
-) -> None:
-    place = begin()
-    asked = place.ask(action, version, to, source)
-    production = place.state.production
-    (refused,) = place.turn().drafts
-    assert (refused.kind, refused.data["request"], refused.data["reason"]) == ("refused", asked, words)
-    assert (place.state.requests, place.state.production) == ((), production)
 
 
 def test_a_worse_version_is_refused_with_the_numbers_of_the_checklist() -> None:

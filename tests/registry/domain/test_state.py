@@ -69,7 +69,7 @@ def test_a_release_names_the_entry_it_was_made_from() -> None:
 
 
 def test_an_unknown_version_is_named_beside_the_known_ones() -> None:
-    with pytest.raises(NotFound, match="shapes has no version 9; published are: 1, 2, 3"):
+    with pytest.raises(NotFound, match="shapes has no version 9; published last are: 1, 2, 3"):
         idle().state.version(Version("9"))
 
 
