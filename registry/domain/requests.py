@@ -95,6 +95,7 @@ def _question(turn: Turn, request: Request, version: Version) -> Question:
         force=request.force,
         reason=request.reason,
         waited=(turn.now - (request.staged or request.time)).total_seconds(),
+        comparison=request.split is not None,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -104,6 +105,26 @@ def test_ctrl_c_ends_it_with_what_was_found(running, home):
     assert found["signals"]["low_confidence"]["better"] == "candidate"
     assert kinds(home)[-1] == "aborted"
     assert "accepted: aborted 2" in told
+
+
+def test_a_terminal_gets_a_picture(controller, home):
+    environment = {**os.environ, "GEOMETRY_HOME": str(home.root), "TERM": "xterm", "COLUMNS": "200"}
+    ours, theirs = pty.openpty()
+    command = [GEOMETRY, "models", "compare", "1", "2", "--live", "--for", "1s"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=theirs, text=True) as process:
+        os.close(theirs)
+        shown = b"".join(iter(lambda: read(ours), b"")).decode()
+        output, _ = process.communicate(timeout=30)
+    os.close(ours)
+    assert [word for word in ("WHAT", "VERSION 2", "version 2", "awaited: ") if word not in shown] == []
+    assert output.startswith("shapes: 1 and 2 at 50 and 50 %, over")
+
+
+def read(terminal):
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # its other end is closed
+        return b""
 
 
 def test_status_says_what_it_is_and_pause_is_refused(running, geometry):

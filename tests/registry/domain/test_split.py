@@ -211,7 +211,9 @@ def test_it_passes_the_checklist_of_a_promotion_to_production_first() -> None:
     staged = last(place, "staged")
     assert (staged.data["promotion"], staged.data["comparison"]) == ("c1", True)
     place.now += timedelta(seconds=200)
-    assert "latency" in refusal(place)
+    told = refusal(place)
+    assert "latency: got" in told
+    assert "--force" not in told
 
 
 def test_a_waiting_one_is_withdrawn_by_an_abort() -> None:
