@@ -6,13 +6,13 @@ the domain.
 
 import json
 import math
-import ssl
 import threading
 import time
 from dataclasses import dataclass, field
 
 import httpx
 
+from registry.adapters.plain import plain_client
 from registry.domain.card import InputSpec
 from registry.domain.observation import Latency
 from registry.domain.version import Model
@@ -76,9 +76,7 @@ def measure(subject: Subject, *, seconds: float = LONGEST) -> Latency:
     url, end = f"{subject.url}/v2/models/{subject.model}/infer", time.monotonic() + seconds
     took: list[float] = []
     failed = 0
-    # No proxies of the environment and no certificates: this is a plain address of the substrate.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with httpx.Client(timeout=_TIMEOUT, trust_env=False, verify=context, headers=headers) as client:
+    with plain_client(timeout=_TIMEOUT, headers=headers) as client:
         for number in range(WARM_UP + subject.requests):
             if time.monotonic() > end:
                 break

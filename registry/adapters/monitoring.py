@@ -6,7 +6,6 @@ revision out, with the reason beside it, because missing evidence holds a canary
 
 import math
 import re
-import ssl
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from registry.adapters.plain import plain_client
 from registry.domain.documents import Fields
 from registry.domain.errors import InvalidDocument, RegistryError, Unreachable
 from registry.domain.observation import Counters
@@ -155,13 +155,7 @@ def scrape(
     to be asked and gave no evidence leaves every revision out.
     """
     deadline = time.monotonic() + timeout
-    # No proxies of the environment and no certificates: these are plain addresses of the substrate, asked every turn.
-    client = httpx.Client(
-        timeout=timeout,
-        trust_env=False,
-        verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-        headers={"accept": "text/plain", "accept-encoding": "identity"},
-    )
+    client = plain_client(timeout=timeout, headers={"accept": "text/plain", "accept-encoding": "identity"})
     pool = ThreadPoolExecutor(max_workers=len(targets) + 1, thread_name_prefix="scrape")
     try:
         revisions = {target: pool.submit(_ask_predictor, client, target, deadline) for target in targets}

@@ -3,13 +3,13 @@
 A revision that cannot be asked, or answers nonsense, is as it was: its answers are read in a later turn.
 """
 
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import httpx
 
+from registry.adapters.plain import plain_client
 from registry.domain.answers import Answers, Key
 from registry.domain.documents import Fields
 from registry.domain.errors import InvalidDocument
@@ -34,18 +34,13 @@ class _Heard:
     caught_up: bool = False
 
 
-def _client() -> httpx.Client:
-    # No proxies of the environment and no certificates: these are plain addresses of the substrate.
-    return httpx.Client(timeout=SECONDS, trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-
-
 @dataclass
 class OutcomeReader:
     """Remembers what was read; a restart forgets it, and then reads what revisions still have. capacity: answers."""
 
     capacity: int = CAPACITY
     _heard: dict[Model, dict[Version, _Heard]] = field(default_factory=dict)
-    _client: httpx.Client = field(default_factory=_client)
+    _client: httpx.Client = field(default_factory=lambda: plain_client(timeout=SECONDS))
 
     def answers(self, model: Model, urls: Mapping[Version, str | None]) -> Mapping[Version, Answers]:
         """Ask the revisions at these addresses; those without one are remembered, all others of the model forgotten."""

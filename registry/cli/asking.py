@@ -10,7 +10,7 @@ from registry.adapters.local.anchors import DIRECTORY, read_anchors
 from registry.cli.options import now, say, user
 from registry.domain.errors import Refused, Unreachable
 from registry.domain.fold import fold
-from registry.domain.journal import Entry, Kind, check_anchor
+from registry.domain.journal import NO_ANCHOR, Anchor, Entry, Kind, check_anchor
 from registry.domain.plan import StepPlan, parse_step
 from registry.domain.state import State
 from registry.domain.version import Model
@@ -43,11 +43,9 @@ def require_controller(home: Home) -> None:
         raise Unreachable(f"{home.root}: no controller runs here; start it with `geometry local up`")
 
 
-def require_journal(home: Home, model: Model) -> None:
-    """Raise JournalDamaged unless the journal holds what was acted upon: a request would never be answered."""
-    anchor = read_anchors(home.root / DIRECTORY).get(model)
-    if anchor is not None:
-        check_anchor(home.journal_of(model).read(), anchor)
+def acted_upon(home: Home, model: Model) -> Anchor:
+    """The entry last acted upon, to check a journal by that is read after this: read before, it might look short."""
+    return read_anchors(home.root / DIRECTORY).get(model, NO_ANCHOR)
 
 
 def wait_for(look: Callable[[], T | None], *, seconds: float, what: str) -> T:
@@ -68,9 +66,10 @@ def ask(home: Home, model: Model, request: Mapping[str, Any], *, seconds: float,
     by: another name than the login's. Nobody checks it on one machine, so the entry keeps the login beside it.
     """
     require_controller(home)
-    if request["action"] != "adopt":
-        require_journal(home, model)
-    journal, actor = home.journal_of(model), {"authenticated": False, **({"login": user()} if by else {})}
+    anchor, journal = acted_upon(home, model), home.journal_of(model)
+    if request["action"] != "adopt":  # what else is asked of another journal would never be answered
+        check_anchor(journal.read(), anchor)
+    actor = {"authenticated": False, **({"login": user()} if by else {})}
     asked = {"id": uuid.uuid4().hex, "model": model, **request, **actor}
     filed = file_request(journal, asked, by=by or user(), now=now())
     return answer_to(home, model, filed.data["id"], seconds=seconds)

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.asking import require_journal, summary
+from registry.cli.asking import acted_upon, summary
 from registry.cli.completion import ModelOption
 from registry.cli.options import MODEL, Format, FormatOption, HomeOption, now, place
 from registry.cli.printing import print_data, print_table
 from registry.domain.documents import moment, timestamp
 from registry.domain.errors import InvalidDocument
-from registry.domain.journal import Entry, Kind
+from registry.domain.journal import Entry, Kind, check_anchor
 from registry.domain.past import Moment, moment_of
 from registry.domain.version import model_name
 
@@ -36,8 +36,9 @@ def history(
 ) -> None:
     """Print the journal: what was asked, by whom, what was decided, and why; with --at what served at that time."""
     found, name = place(home), model_name(model)
-    require_journal(found, name)
+    anchor = acted_upon(found, name)
     entries = found.journal_of(name).read()
+    check_anchor(entries, anchor)
     if at is not None:
         _print_moment(moment_of(name, entries, _time(at)), output)
         return

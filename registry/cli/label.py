@@ -6,22 +6,25 @@ labels, `taken` counted, `unknown` were of no answer that is still known, `repea
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from registry.cli.asking import require_controller, require_journal, wait_for
+from registry.cli.asking import acted_upon, require_controller, wait_for
 from registry.cli.completion import ModelOption
-from registry.cli.options import MODEL, Format, FormatOption, HomeOption, now, place, state_of
+from registry.cli.options import MODEL, Format, FormatOption, HomeOption, now, place
 from registry.cli.printing import print_data
 from registry.domain.errors import InvalidDocument, NotFound
-from registry.domain.journal import Entry, Kind
+from registry.domain.fold import fold
+from registry.domain.journal import Entry, Kind, check_anchor
 from registry.domain.label_lines import parse_labels
-from registry.domain.version import Model, model_name
+from registry.domain.state import State
+from registry.domain.version import model_name
 from registry.store.candidate import read_recorded_card
 from registry.store.home import Home
+from registry.store.journal import JournalStore
 
 WAIT = 60.0
 """Seconds the controller may take: a turn for each thousand of labels."""
@@ -43,11 +46,13 @@ def label(
     A wrong line is told with its number, and then nothing is taken.
     """
     found, name = place(home), model_name(model)
-    labels = parse_labels(_text(file), where=file, classes=_classes(found, name))
+    anchor, journal = acted_upon(found, name), found.journal_of(name)
+    entries = journal.read()
+    labels = parse_labels(_text(file), where=file, classes=_classes(found, fold(name, entries)))
     require_controller(found)
-    require_journal(found, name)
-    names = found.labels_of(name).add(labels, now=now())
-    print_data(_summed(_recorded(found, name, names, seconds=timeout)), output)
+    check_anchor(entries, anchor)
+    names = frozenset(found.labels_of(name).add(labels, now=now()))
+    print_data(_summed(_recorded(found, journal, names, seconds=timeout)), output)
 
 
 def _text(file: str) -> str:
@@ -58,9 +63,9 @@ def _text(file: str) -> str:
         raise InvalidDocument(f"{file}: byte {error.start} is no UTF-8, wanted lines of text") from error
 
 
-def _classes(found: Home, model: Model) -> Sequence[str]:
+def _classes(found: Home, state: State) -> Sequence[str]:
     """What running versions may say: another class is a slip. Empty where no card can be read."""
-    state, store = state_of(found, model), found.versions()
+    model, store = state.model, found.versions()
     if not state.versions:
         raise NotFound(f"{model}: has no version, so nothing was answered; -m names another model")
     rollout = state.rollout
@@ -72,14 +77,11 @@ def _classes(found: Home, model: Model) -> Sequence[str]:
     return tuple(names)
 
 
-def _recorded(found: Home, model: Model, names: Sequence[str], *, seconds: float) -> list[Entry]:
+def _recorded(found: Home, journal: JournalStore, names: Collection[str], *, seconds: float) -> list[Entry]:
     """Wait for the entries of these files; raises Unreachable or TimeoutError."""
-    journal = found.journal_of(model)
 
     def look() -> list[Entry] | None:
-        entries = [
-            entry for entry in journal.read() if entry.kind is Kind.LABELLED and entry.data["file"] in set(names)
-        ]
+        entries = [entry for entry in journal.read() if entry.kind is Kind.LABELLED and entry.data["file"] in names]
         if len(entries) == len(names):
             return entries
         require_controller(found)

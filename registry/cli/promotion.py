@@ -141,8 +141,7 @@ def rollback(
     """End the rollout in progress, or go back to the version that was in production before."""
     found, name = place(home), model_name(model)
     require_controller(found)
-    state = state_of(found, name)
-    leaves = state.rollout.version if state.rollout is not None else state.production
+    leaves = state_of(found, name).leaving
     confirm(f"Roll back {model}{f' from version {leaves}' if leaves else ''}?", yes=yes)
     request = {"action": "rollback", "version": leaves, "to": "", "reason": reason}
     entry = ask(found, name, request, seconds=ANSWER, by=by)

@@ -29,14 +29,15 @@ from typing import Annotated, Any
 
 import typer
 
-from registry.cli.asking import controller_runs, follow, require_controller, require_journal
+from registry.cli.asking import acted_upon, controller_runs, follow, require_controller
 from registry.cli.completion import ModelOption
 from registry.cli.evidence import evidence, pairs
 from registry.cli.notices import notices
-from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place, say, state_of
+from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place, say
 from registry.cli.printing import print_data, print_table
 from registry.domain.documents import timestamp
 from registry.domain.fold import fold
+from registry.domain.journal import check_anchor
 from registry.domain.state import Guarding, Rollout, State
 from registry.domain.version import Model, model_name
 from registry.store.home import Home
@@ -64,12 +65,14 @@ def status(
     if watch:
         require_controller(found)
         _watch(found, name, seconds=timeout, output=output)
-    seen = document(state_of(found, name), _seen(found, name))
+    anchor = acted_upon(found, name)
+    entries = found.journal_of(name).read()
+    seen = document(fold(name, entries), _seen(found, name))
     if output is Format.TABLE:
         print_status(seen)
     else:
         print_data(seen, output)
-    require_journal(found, name)
+    check_anchor(entries, anchor)
 
 
 def _watch(found: Home, model: Model, *, seconds: float, output: Format) -> None:

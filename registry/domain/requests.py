@@ -118,8 +118,7 @@ def _roll_back(turn: Turn, request: Request) -> tuple[Draft, ...]:
     state, reason = turn.state, request.reason or "asked for"
     if state.rollout is not None and not state.rollout.plan.steps and request.time <= state.rollout.started:
         return (refused(request, on_its_way(state.rollout.version)),)
-    leaves = state.rollout.version if state.rollout is not None else state.production
-    if request.version is not None and request.version != leaves:
+    if request.version is not None and request.version != state.leaving:
         gone = f"version {request.version} is neither in production nor on its way there any more"
         return (refused(request, f"{gone}; production is {state.production}, `geometry history` says why"),)
     if state.rollout is not None:

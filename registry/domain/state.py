@@ -165,6 +165,11 @@ class State:
         """Whether the labels of this file are recorded."""
         return any(file in batch.files for batch in self.labelled)
 
+    @property
+    def leaving(self) -> Version | None:
+        """What a rollback leaves: the version of a rollout, else production."""
+        return self.rollout.version if self.rollout is not None else self.production
+
     def version(self, version: Version) -> VersionState:
         """The version's state; raises NotFound."""
         if version not in self.versions:

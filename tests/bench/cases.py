@@ -15,7 +15,7 @@ from tests.bench.statistics import quantile
 
 Figures = Mapping[str, float]
 
-TICK = 0.002
+TICK = 0.005
 
 
 class Case(Protocol):
@@ -75,7 +75,7 @@ class Load:
         return figures | ({"alive": quantile(probe.good, 0.99)} if probe else {})
 
 
-TICK = 0.002
+BETWEEN_LOOKS = 0.002
 """Seconds between two looks of an open loop at thousands of requests a second."""
 
 
@@ -113,7 +113,7 @@ class Overload:
             rate=2 * best,
             seed=round_,
             warm=1.0,  # the queue fills
-            tick=TICK,
+            tick=BETWEEN_LOOKS,
         )
         measured = stand.measure(server, twice, probing=True)
         seen, probe = measured.seen, measured.probe
