@@ -12,6 +12,14 @@ ROWS ?=
 RUNS ?=
 SOAK_SECONDS ?= 600
 
+# The cluster that make speaks to, and the overlay it applies there.
+CLUSTER ?= geometry
+CONTEXT ?= kind-$(CLUSTER)
+ENV ?= dev
+BUILD = --build-arg REVISION=$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGES := predictor controller trainer
+
 # An interpreter that was named must fit; without a name the first that fits is taken.
 PYTHONS := $(if $(filter file,$(origin PYTHON)),python3 python3.13 python3.12 python3.11,$(PYTHON))
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -25,10 +33,11 @@ EXTRAS := predictor registry training local
 
 .DEFAULT_GOAL := help
 .PHONY: help install lint format test coverage conformance soak chaos simulate prove bench \
-	train serve predict demo demo-bad demo-down mlflow verify lock clean
+	train serve predict demo demo-bad demo-down mlflow doctor \
+	kind-up kind-down kind-load kind-logs docker-build images deploy k8s-deploy test-cluster verify lock clean
 
 help: ## Print this table
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  PYTHON=python3.12 chooses the interpreter of a new $(VENV) (3.11, 3.12 or 3.13)"
 
 install: $(READY) ## Make .venv with the locked packages and this project; again at once when nothing changed
@@ -119,12 +128,47 @@ mlflow: $(READY) ## MLflow's pages on http://127.0.0.1:5000 (MLFLOW_PORT=5001 fo
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --host 127.0.0.1 --port $(MLFLOW_PORT) --workers 1 \
 	  --backend-store-uri sqlite:///.geometry/mlflow.db
 
+doctor: $(READY) ## Does this machine have what is needed, and the cluster where there is one? Says the fix
+	$(BIN)/geometry doctor
+	@! kubectl config get-contexts $(CONTEXT) >/dev/null 2>&1 || cluster/doctor $(CONTEXT)
+
+kind-up: $(READY) ## A kind cluster with platform, images, installation and a served model (PLATFORM=, KIND_NODE_IMAGE=)
+	CLUSTER=$(CLUSTER) cluster/up
+
+kind-down: ## Delete the kind cluster
+	kind delete cluster --name $(CLUSTER)
+
+kind-load: ## Bring the images into the kind cluster
+	kind load docker-image --name $(CLUSTER) $(foreach image,$(IMAGES),ml-geometry/$(image):$(VERSION))
+
+kind-logs: ## Logs of every pod of the kind cluster, in .geometry/kind
+	kind export logs --name $(CLUSTER) .geometry/kind
+
+docker-build: ## Build the images of predictor, controller and trainer
+	docker build --quiet --file Dockerfile.predictor --target predictor --tag ml-geometry/predictor:$(VERSION) $(BUILD) .
+	docker build --quiet --file Dockerfile.predictor --target controller --tag ml-geometry/controller:$(VERSION) $(BUILD) .
+	docker build --quiet --file Dockerfile.trainer --tag ml-geometry/trainer:$(VERSION) $(BUILD) .
+
+images: docker-build ## The same
+
+deploy: $(READY) ## Apply an overlay: make deploy ENV=prod CONTEXT=my-cluster (safe at any time, also during a rollout)
+	kubectl --context $(CONTEXT) apply -k kustomize/overlays/$(ENV)
+	cluster/keys $(CONTEXT) ml-geometry-$(ENV)
+	kubectl --context $(CONTEXT) --namespace ml-geometry-$(ENV) rollout status deployment --timeout=300s
+
+k8s-deploy: deploy ## The same
+
+test-cluster: $(READY) ## Tests with a real API server, as in the kind cluster (GEOMETRY_CLUSTER_BIN: another's programs)
+	$(if $(GEOMETRY_CLUSTER_BIN),,cluster/programs $(CLUSTER) .geometry/bin)
+	GEOMETRY_CLUSTER_BIN=$(or $(GEOMETRY_CLUSTER_BIN),$(CURDIR)/.geometry/bin) $(BIN)/pytest --cluster -m cluster -q
+
 verify: lock ## Is everything that is generated fresh? (needs uv)
 	git diff --exit-code
 
 lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv; LOCK_FLAGS=--upgrade for newer versions)
 	$(LOCK) $(LOCK_FLAGS) --all-extras --group dev --output-file requirements/dev.txt
 	$(LOCK) --all-extras --group dev --group bench --constraint requirements/dev.txt --output-file requirements/bench.txt
+	$(LOCK) --group build --constraint requirements/dev.txt --output-file requirements/build.txt
 	for extra in $(EXTRAS); do \
 	  $(LOCK) --extra $$extra --constraint requirements/dev.txt --output-file requirements/$$extra.txt || exit 1; \
 	done

@@ -197,14 +197,14 @@ def _with_proxy(target: Target, counters: Counters, envoy: EnvoyCounters) -> Cou
 
 
 def _ask_predictor(client: httpx.Client, target: Target, deadline: float) -> Counters:
-    return parse_predictor(_get(client, target.metrics_url, deadline), target.model, target.version)
+    return parse_predictor(fetch(client, target.metrics_url, deadline), target.model, target.version)
 
 
 def _ask_envoy(client: httpx.Client, url: str, deadline: float) -> EnvoyCounters:
     """Its counters between two looks at its start: a restart in between would pair old identity with new zeros."""
     started = _started(client, url, deadline)
     stats = str(httpx.URL(f"{url}/stats/prometheus", params={"filter": _ENVOY_FILTER}))
-    errors = parse_envoy(_get(client, stats, deadline))
+    errors = parse_envoy(fetch(client, stats, deadline))
     if _started(client, url, deadline) != started:
         raise Unreachable("Envoy was started again while it was asked")
     return EnvoyCounters(errors, started)
@@ -212,14 +212,15 @@ def _ask_envoy(client: httpx.Client, url: str, deadline: float) -> EnvoyCounters
 
 def _started(client: httpx.Client, url: str, deadline: float) -> str:
     """When Envoy took its first configuration, to the millisecond; its statistics name no such moment."""
-    dump = Fields.parse(_get(client, f"{url}/config_dump?mask=last_updated", deadline).encode(), "Envoy's config_dump")
+    dump = Fields.parse(fetch(client, f"{url}/config_dump?mask=last_updated", deadline).encode(), "Envoy's config_dump")
     for config in dump.objects("configs"):
         if config.text("@type").endswith(".BootstrapConfigDump"):
             return config.text("last_updated")
     raise InvalidDocument("Envoy's config_dump: bootstrap is missing")
 
 
-def _get(client: httpx.Client, url: str, deadline: float) -> str:
+def fetch(client: httpx.Client, url: str, deadline: float) -> str:
+    """The text at an address; raises Unreachable, also for an answer that is too long or comes too late."""
     try:
         with client.stream("GET", url) as response:
             response.raise_for_status()

@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Protocol
 
 from registry.adapters.latency import Subject
-from registry.adapters.local.substrate import Endpoint
 from registry.adapters.monitoring import Target
 from registry.domain.answers import Answers
 from registry.domain.journal import Anchor
-from registry.domain.observation import Counters, Latency, ObservedRevision, ObservedRoute
+from registry.domain.observation import Counters, Endpoint, Latency, ObservedRevision, ObservedRoute
 from registry.domain.release import Release
 from registry.domain.state import State
 from registry.domain.version import Model, Version
@@ -23,8 +22,8 @@ class Substrate(Protocol):
     """
 
     @property
-    def proxy_url(self) -> str:
-        """Where the proxy answers for itself."""
+    def proxy_url(self) -> str | None:
+        """Where the proxy answers for itself, None where there is no such address."""
 
     def start(self, now: datetime) -> None:
         """Be ready to observe and apply."""

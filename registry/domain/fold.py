@@ -145,7 +145,7 @@ def _running(state: State) -> Rollout:
 
 
 def _stepped(state: State, entry: Entry) -> State:
-    """step (index), weight; evidence as it goes on."""
+    """step (index), weight, pods (of production, which the canary's follow); evidence as it goes on."""
     rollout, step = _running(state), entry.data["step"]
     if not 0 <= step < len(rollout.plan.steps):
         raise JournalDamaged(f"step {step} of a rollout with {len(rollout.plan.steps)} steps")
@@ -153,7 +153,13 @@ def _stepped(state: State, entry: Entry) -> State:
     if step != rollout.step:
         evidence = MappingProxyType({name: found.next_step() for name, found in evidence.items()})
     stepped = replace(rollout, step=step, stepped=entry.time, withheld=False, evidence=evidence, verdict=None)
-    return replace(state, rollout=stepped)
+    return replace(state, rollout=stepped, pods=entry.data.get("pods", state.pods))
+
+
+def _at_rest(state: State) -> State:
+    """Production's pods no longer follow from what it had at a step, but from what the policy wants at least."""
+    found = state.rollout or state.guarding
+    return state if found is None else replace(state, pods=found.plan.min_replicas)
 
 
 def _withheld(state: State, entry: Entry) -> State:  # noqa: ARG001 - all folds have one signature
@@ -186,7 +192,7 @@ def _verdict(state: State, entry: Entry) -> State:
     """verdict, reason; closed when it ends the rollback window (numbers and message are for people)."""
     verdict = (entry.data["verdict"], entry.data["reason"])
     if entry.data.get("closed"):
-        return replace(state, guarding=None)
+        return replace(_at_rest(state), guarding=None)
     if state.rollout is not None:
         return replace(state, rollout=replace(state.rollout, verdict=verdict))
     if state.guarding is not None:
@@ -216,9 +222,9 @@ def _rolled_back(state: State, entry: Entry) -> State:
     if state.rollout is not None:
         if state.rollout.version != version:
             raise JournalDamaged(f"the rollout is of {state.rollout.version}, not of {version}")
-        return replace(_move(state, version, Stage.ARCHIVED), rollout=None)
+        return replace(_move(_at_rest(state), version, Stage.ARCHIVED), rollout=None)
     old = Version(entry.data["to"])
-    state = _move(_move(state, version, Stage.ARCHIVED), old, Stage.PRODUCTION)
+    state = _move(_move(_at_rest(state), version, Stage.ARCHIVED), old, Stage.PRODUCTION)
     return replace(state, production=old, previous=None, guarding=None)
 
 
@@ -228,7 +234,7 @@ def _withdrawn(state: State, entry: Entry) -> State:
     version = _running(state).version
     if state.version(version).stage is Stage.STAGING:
         state = _move(state, version, Stage.DEVELOPMENT)
-    return replace(state, rollout=None)
+    return replace(_at_rest(state), rollout=None)
 
 
 def _aborted(state: State, entry: Entry) -> State:

@@ -32,6 +32,15 @@ class ObservedRevision:
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """Where one revision answers directly. incarnation: changes when it or Envoy was replaced (counters start anew)."""
+
+    url: str
+    grpc: str
+    incarnation: str
+
+
+@dataclass(frozen=True)
 class ObservedRoute:
     """The live route as the proxy applied it (not as it was written). weights: percent per version; empty: no route.
 

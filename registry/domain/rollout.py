@@ -47,7 +47,7 @@ def advance(turn: Turn, rollout: Rollout) -> Decision:
     ready = canary is not None and canary.ready and canary.digest == turn.state.version(rollout.version).digest
     if rollout.step < 0 or rollout.withheld:
         waits = rollout.step < 0 and rollout.paused is not None
-        return Decision((_go_on(rollout),) if ready and not waits else (), memory)
+        return Decision((_go_on(turn, rollout),) if ready and not waits else (), memory)
     if canary is None or not canary.ready:
         reason = "the canary has no ready endpoint"
         withheld = Draft(Kind.WITHHELD, CONTROLLER, {"version": rollout.version, "weight": 0, "reason": reason})
@@ -70,7 +70,7 @@ def _unweighted(turn: Turn, rollout: Rollout, memory: Memory, *, problem: str | 
         verdict = judge_step(standing, soaked=rollout.soaked(turn.now), problem=problem)
         return _conclude(turn, rollout, memory, _unless_paused(rollout, verdict))
     goes_on = problem is None and rollout.paused is None and rollout.soaked(turn.now)
-    return Decision((_stepped(rollout, rollout.step + 1),) if goes_on else (), memory)
+    return Decision((_stepped(turn, rollout, rollout.step + 1),) if goes_on else (), memory)
 
 
 def _standing(turn: Turn, rollout: Rollout, memory: Memory) -> Standing:
@@ -130,12 +130,12 @@ def absolute_fault(
     return None
 
 
-def _go_on(rollout: Rollout) -> Draft:
+def _go_on(turn: Turn, rollout: Rollout) -> Draft:
     """The canary is ready: give it (back) its weight; without steps it is promoted."""
     if not rollout.plan.steps or rollout.base is None:
         reason = "first version" if rollout.base is None else "rollback to a version that was in production"
         return _promoted(rollout, reason, {})
-    return _stepped(rollout, max(rollout.step, 0))
+    return _stepped(turn, rollout, max(rollout.step, 0))
 
 
 def _judge(turn: Turn, rollout: Rollout, memory: Memory, *, problem: str | None) -> Decision:
@@ -179,7 +179,7 @@ def _conclude(turn: Turn, rollout: Rollout, memory: Memory, verdict: Verdict) ->
     if verdict.outcome is Outcome.ROLLBACK:
         drafts.append(_rolled_back(rollout, f"{verdict.reason}; {verdict.message}", verdict.numbers))
     elif verdict.outcome is Outcome.PROMOTE and rollout.step + 1 < len(rollout.plan.steps):
-        drafts.append(_stepped(rollout, rollout.step + 1))
+        drafts.append(_stepped(turn, rollout, rollout.step + 1))
     elif verdict.outcome is Outcome.PROMOTE:
         drafts.append(_promoted(rollout, f"{verdict.reason}; {verdict.message}", verdict.numbers))
     return Decision(tuple(drafts), memory, verdict)
@@ -204,9 +204,11 @@ def verdict_draft(verdict: Verdict, *, version: Version, closed: bool = False) -
     return Draft(Kind.VERDICT, CONTROLLER, {**data, "closed": True} if closed else data)
 
 
-def _stepped(rollout: Rollout, step: int) -> Draft:
-    planned = rollout.plan.steps[step]
-    data = {"version": rollout.version, "step": step, "weight": planned.weight, "pods": rollout.plan.min_replicas}
+def _stepped(turn: Turn, rollout: Rollout, step: int) -> Draft:
+    """pods: what production has now, which the canary's are a share of until the next step."""
+    planned, base = rollout.plan.steps[step], turn.observation.revisions.get(rollout.base or rollout.version)
+    pods = max(rollout.plan.min_replicas, base.pods if base is not None else 0)
+    data = {"version": rollout.version, "step": step, "weight": planned.weight, "pods": pods}
     mirrored = {"mirror": planned.mirror} if planned.mirror else {}
     return Draft(Kind.STEPPED, CONTROLLER, {**data, **mirrored})
 

@@ -142,7 +142,7 @@ class Guarding:
 
 @dataclass(frozen=True)
 class State:
-    """A model as its journal tells it. pods: of production, as the last rollout's policy wants them at least.
+    """A model as its journal tells it. pods: production's at the last step, else as its policy wants them at least.
 
     labelled: the newest batches of labels, of LABELS_KEPT images.
     """

@@ -49,7 +49,7 @@ def locked(lock: Path, python: str) -> dict[str, str]:
 
 
 def test_every_extra_has_its_lock():
-    assert {lock.stem for lock in LOCKS} == {*EXTRAS, "dev", "bench"}
+    assert {lock.stem for lock in LOCKS} == {*EXTRAS, "build", "dev", "bench"}
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)

@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from registry.adapters.latency import Subject
-from registry.adapters.local.substrate import Endpoint
 from registry.adapters.monitoring import Target
 from registry.domain.answers import Answers
 from registry.domain.errors import Conflict, InvalidDocument
 from registry.domain.journal import Anchor
-from registry.domain.observation import Counters, Latency, ObservedRevision, ObservedRoute
+from registry.domain.observation import Counters, Endpoint, Latency, ObservedRevision, ObservedRoute
 from registry.domain.release import Release, RevisionRelease
 from registry.domain.signals import LATENCY_EDGES
 from registry.domain.state import State

@@ -25,7 +25,7 @@ from registry.adapters.local.state import LocalState, RevisionState, forget_stat
 from registry.adapters.local.workloads import Workload, routes, workloads
 from registry.domain.journal import Anchor
 from registry.domain.objects import Object, Templates, render
-from registry.domain.observation import ObservedRevision, ObservedRoute
+from registry.domain.observation import Endpoint, ObservedRevision, ObservedRoute
 from registry.domain.policy import Serving
 from registry.domain.release import Release
 from registry.domain.version import Model, Version
@@ -47,15 +47,6 @@ class Desired:
     workloads: Mapping[str, Workload]
     live: tuple[Object, ...]
     pinned: tuple[Object, ...]
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where one revision answers directly. incarnation: changes when it or Envoy was replaced (counters start anew)."""
-
-    url: str
-    grpc: str
-    incarnation: str
 
 
 class LocalSubstrate:

@@ -1,0 +1,1 @@
+"""Releases as objects of a Kubernetes namespace: KServe runs the revisions, our HTTPRoute carries the traffic."""

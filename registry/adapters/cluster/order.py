@@ -1,0 +1,117 @@
+"""The order of the writes of a rollout, as pure functions: what the InferenceService and the route shall say next.
+
+Going up, pods come before weight; going down, weight leaves before pods. Predictor and canary are swapped when the
+gateway has given the new version everything, which restarts no pod.
+
+    release, present ──► revisions(…)  the entries of the InferenceService, the stable one first
+                    └──► routed(…)     what the route may say now, None while it must not be written
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from registry.adapters.cluster.sight import Entry
+from registry.domain.release import Release, RevisionRelease
+from registry.domain.version import Version
+
+ALL = 100
+
+
+@dataclass(frozen=True)
+class Present:
+    """A model in the cluster now.
+
+    entries: of its InferenceService, the stable one first. told: weights as its route is written, None without a
+    route. applied: those of them that a gateway has taken, None while that is not known. ready: ready pods of each
+    revision that has a Service. proven: versions whose pods said the right digest. idle: versions that had no weight
+    and no live request for long enough.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    told: Mapping[Version, int] | None = None
+    applied: Mapping[Version, int] | None = None
+    ready: Mapping[Version, int] | None = None
+    proven: frozenset[Version] = frozenset()
+    idle: frozenset[Version] = frozenset()
+
+    def weight(self, version: Version) -> int:
+        """Percent that the route is written with."""
+        return (self.told or {}).get(version, 0)
+
+    def pods(self, version: Version) -> int | None:
+        """Ready pods; None while there is no Service."""
+        return (self.ready or {}).get(version)
+
+
+def revisions(release: Release, present: Present) -> tuple[RevisionRelease, ...]:
+    """The entries that the InferenceService shall have now, the stable one first; none when nothing shall run.
+
+    Who left the release stays, at weight 0 and with all its pods, until it is idle.
+    """
+    wanted = {revision.version: revision for revision in release.live}
+    kept = {
+        entry.version: RevisionRelease(entry.version, entry.digest, 0, entry.replicas, variant=entry.variant)
+        for entry in present.entries
+        if entry.version not in wanted and entry.version not in present.idle
+    }
+    every = {**wanted, **kept}
+    first = _stable(release, present, every)
+    if first is None:
+        return ()
+    pods = release.stable.replicas if release.stable else every[first].replicas
+    canaries = tuple(_canary(found, present) for version, found in every.items() if version != first)
+    beside = sum(present.pods(canary.version) or 0 for canary in canaries)
+    most = max((canary.replicas for canary in canaries), default=0)
+    stable = replace(every[first], replicas=max(pods, most) + beside)
+    return (stable, *canaries)
+
+
+def _stable(release: Release, present: Present, every: Mapping[Version, RevisionRelease]) -> Version | None:
+    """Which version is the predictor: the one that is, until the release's has all requests."""
+    wanted = release.stable.version if release.stable else None
+    first = present.entries[0].version if present.entries else None
+    if first not in every:
+        return wanted
+    if wanted is None or (present.applied or {}).get(wanted) == ALL:
+        return wanted or first
+    return first
+
+
+def _canary(revision: RevisionRelease, present: Present) -> RevisionRelease:
+    """With the pods that it has, as long as the gateway may still send to it."""
+    had = next((entry.replicas for entry in present.entries[1:] if entry.version == revision.version), 0)
+    return revision if revision.version in present.idle else replace(revision, replicas=max(revision.replicas, had))
+
+
+def routed(release: Release, present: Present) -> Release | None:
+    """The release as the live route may be written now; None while somebody who gains weight is not ready for it.
+
+    Canaries that have neither weight nor a Service yet are left out. Taking weight away from somebody altogether waits
+    for no readiness, only for the right digest.
+    """
+    known = [
+        canary
+        for canary in release.canaries
+        if canary.weight
+        or canary.mirror
+        or present.pods(canary.version) is not None
+        or canary.version in (present.told or {})
+    ]
+    release = replace(release, canaries=tuple(known))
+    leaves = bool(leaving(release, present))
+    gains = [found for found in release.live if found.mirror or found.weight > present.weight(found.version)]
+    return release if all(_able(found, release, present, leaves=leaves) for found in gains) else None
+
+
+def leaving(release: Release, present: Present) -> frozenset[Version]:
+    """Versions that shall lose all their requests: the route is written before anything else is."""
+    told = (present.told or {}).items()
+    return frozenset(version for version, weight in told if weight and not release.weights.get(version))
+
+
+def _able(revision: RevisionRelease, release: Release, present: Present, *, leaves: bool) -> bool:
+    """Whether a revision may get more requests: its pods are there and say the release's digest."""
+    if revision.version not in present.proven:
+        return False
+    needed = 1 if revision == release.stable else revision.replicas
+    return leaves or (present.pods(revision.version) or 0) >= needed
