@@ -175,18 +175,17 @@ class Api:
 
     def _parameters(
         self, method: str, path: str, query: Mapping[str, str], body: Any, content_type: str | None
-    ) -> tuple[str, str, dict[str, str], bytes | None]:
+    ) -> tuple[str, str, dict[str, str], Any]:
         headers = {"Accept": "application/json, */*", **({"Content-Type": content_type} if content_type else {})}
-        method, url, sent, content, _ = self._connection.param_serialize(
+        method, url, sent, _, _ = self._connection.param_serialize(
             method=method,
             resource_path=path,
             query_params=list(query.items()),
             header_params=headers,
-            body=None if body is None else json.dumps(body),
             auth_settings=["BearerToken"],
         )
-        # The client would write a text once more as JSON.
-        return method, url, sent, None if content is None else content.encode()
+        # What is JSON by its content type the client writes as JSON itself, everything else it sends as it is.
+        return method, url, sent, json.dumps(body) if content_type == APPLY else body
 
 
 def _told(error: Exception) -> str:

@@ -24,7 +24,8 @@ from registry.adapters.cluster.api import Api
 NAMESPACE = "geometry"
 PATH = re.compile(r"/(?:api/v1|apis/([^/]+/[^/]+))/namespaces/([^/]+)/([a-z]+)(?:/([^/]+))?(?:/(status))?")
 PROXY = re.compile(r"/api/v1/namespaces/([^/]+)/services/([^/]+)/proxy(/.*)?")
-KINDS = {"promotions": "Promotion", "approvals": "Approval", "models": "Model"}
+OURS = ("promotions", "approvals", "models")
+KINDS = {"promotions": "Promotion", "approvals": "Approval", "models": "Model", "configmaps": "ConfigMap"}
 PEOPLE = {"token-of-controller": "system:serviceaccount:geometry:geometry-controller", "token-of-ann": "ann",
           "token-of-bob": "bob"}  # fmt: skip
 
@@ -79,7 +80,7 @@ class FakeApi:
             stamp = self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
             metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": stamp, "generation": 1, "namespace": NAMESPACE}
             made |= {"apiVersion": group or "v1"}
-            if plural in KINDS:
+            if plural in OURS:
                 made.pop("status", None)
             return self._store(plural, name, made, "ADDED")
 
@@ -93,7 +94,7 @@ class FakeApi:
                 raise Wrong(409, "the object has been modified; please apply your changes to the latest version")
             if part == "status":
                 after = {**before, "status": after.get("status")}
-            elif plural in KINDS:
+            elif plural in OURS:
                 after = {**after, "status": before["status"]} if "status" in before else after
                 self._admit(plural, after, before, user)
             if after == before:
@@ -218,7 +219,8 @@ class _Handler(BaseHTTPRequestHandler):
             case "GET" if name is None:
                 label = query.get("labelSelector", [""])[0]
                 found = [made for made in api.of(plural) if not label or label in made["metadata"].get("labels", {})]
-                self._say(200, {"kind": "List", "metadata": {}, "items": found})
+                said = {"apiVersion": group or "v1", "kind": f"{KINDS.get(plural, 'Thing')}List"}
+                self._say(200, {**said, "metadata": {}, "items": found})
             case "GET":
                 self._say(200, api._found(plural, name or ""))
             case "POST":

@@ -1,4 +1,4 @@
-"""Promotions and Approvals as somebody with kubectl sees them: taken once, told how far they are, refused with words."""
+"""Promotions and Approvals as somebody with kubectl sees them: taken once, told how far they are, refused in words."""
 
 from registry.domain.journal import NO_ANCHOR, restoration
 
