@@ -140,9 +140,9 @@ class Api:
     def watch(self, resource: Resource, *, seconds: int) -> Iterator[Object]:
         """Events of a kind from now on, for so long at most."""
         query = {"watch": "true", "timeoutSeconds": str(seconds)}
-        method, url, headers, _ = self._parameters("GET", resource.path(self.namespace), query, None, None)
+        url, headers = self._parameters("GET", resource.path(self.namespace), query, None)
         try:
-            answer = self._connection.call_api(method, url, headers, _request_timeout=(CONNECT, seconds + READ))
+            answer = self._connection.call_api("GET", url, headers, _request_timeout=(CONNECT, seconds + READ))
             _check(answer.status, answer.response.data if answer.status >= 400 else b"", resource.plural)
             buffer = b""
             for chunk in answer.response.stream(65536, decode_content=True):
@@ -164,7 +164,9 @@ class Api:
         body: Any = None,
         content_type: str | None = None,
     ) -> bytes:
-        method, url, headers, sent = self._parameters(method, path, query or {}, body, content_type)
+        url, headers = self._parameters(method, path, query or {}, content_type)
+        # The client writes JSON for types that are called so, and texts as they are for all others.
+        sent = json.dumps(body) if content_type == APPLY else body
         try:
             answer = self._connection.call_api(method, url, headers, sent, _request_timeout=(CONNECT, READ))
             content = bytes(answer.response.data)
@@ -174,18 +176,17 @@ class Api:
         return content
 
     def _parameters(
-        self, method: str, path: str, query: Mapping[str, str], body: Any, content_type: str | None
-    ) -> tuple[str, str, dict[str, str], Any]:
+        self, method: str, path: str, query: Mapping[str, str], content_type: str | None
+    ) -> tuple[str, dict[str, str]]:
         headers = {"Accept": "application/json, */*", **({"Content-Type": content_type} if content_type else {})}
-        method, url, sent, _, _ = self._connection.param_serialize(
+        _, url, sent, _, _ = self._connection.param_serialize(
             method=method,
             resource_path=path,
             query_params=list(query.items()),
             header_params=headers,
             auth_settings=["BearerToken"],
         )
-        # What is JSON by its content type the client writes as JSON itself, everything else it sends as it is.
-        return method, url, sent, json.dumps(body) if content_type == APPLY else body
+        return url, sent
 
 
 def _told(error: Exception) -> str:

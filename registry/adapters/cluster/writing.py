@@ -78,8 +78,9 @@ class Writer:
                 return False
         fence.check()
         version = found["metadata"]["resourceVersion"] if found is not None else None
+        before = self._written.pop(key, None)  # whoever gets no answer does not know whether it is written
         answer = self.api.apply(resource_of(made), made, version=version)
-        if found is not None and self._touched(key, wanted, found):
+        if found is not None and before is not None and before[1] != found["metadata"].get("generation", 0):
             self._tell(answer, found)
         if resource_of(made) is HTTP_ROUTES and key[1] == fence.model:
             fence.passed(answer)
@@ -100,11 +101,6 @@ class Writer:
     def _as_written(self, key: tuple[str, str], wanted: str, found: Object, made: Object) -> bool:
         same = self._written.get(key) == (wanted, found["metadata"].get("generation", 0))
         return same and anchor_of(made) in (None, anchor_of(found))
-
-    def _touched(self, key: tuple[str, str], wanted: str, found: Object) -> bool:
-        """Whether it was what is wanted once, and is another generation now."""
-        before = self._written.get(key)
-        return before is not None and before[0] == wanted and before[1] != found["metadata"].get("generation", 0)
 
     def _tell(self, answer: Object, found: Object) -> None:
         repaired = answer.get("spec") != found.get("spec")

@@ -31,11 +31,11 @@ schema: 1
 serving: {minReplicas: 1}
 checklist: [{check: latency, required: false}]
 rollout:
-  steps: [{weight: 10, soak: 5}, {weight: 50, soak: 5}]
+  steps: [{weight: 10, soak: 1}, {weight: 50, soak: 1}]
   beta: 0.5
   floors: {errors: 0.2, latency: 0.2, refused: 0.2, low_confidence: 0.2}
   warmup: 0
-  rollbackWindow: 60
+  rollbackWindow: 12
 """
 
 
@@ -119,7 +119,7 @@ class Namespace:
             )  # fmt: skip
         return counted, {}
 
-    def turn(self, seconds: float = 1.0) -> None:
+    def turn(self, seconds: float = 2.0) -> None:
         self.time += timedelta(seconds=seconds)
         weights = self.substrate.releases[SHAPES].weights if SHAPES in self.substrate.releases else {}
         for version, weight in weights.items():
