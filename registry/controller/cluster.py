@@ -82,13 +82,21 @@ def _act(controller: Controller, lease: Lease, health: Health, wake: threading.E
 
 def build(place: Home, api: Api, lease: Lease, environment: Mapping[str, str]) -> Controller:
     """Everything that acts in one namespace."""
-    substrate = ClusterSubstrate(api, templates=read_templates(), serving=lambda: load_policy(place.policy).serving)
+    substrate = ClusterSubstrate(api, templates=read_templates(), policy=lambda: load_policy(place.policy))
     events = Events(api, lease.holder)
     desk = Desk(api, events, ModelViews(api), LabelMaps(api, place.labels_of))
     tracking = environment.get(TRACKING)
     mirrors = tracking is not None and find_spec("mlflow") is not None
     projector = Projector(place.root, tracking, tethered) if tracking and mirrors else None
-    return Controller(place, substrate, projector, inbox=desk, may_act=lambda: lease.held)
+    return Controller(
+        place,
+        substrate,
+        projector,
+        inbox=desk,
+        outcomes=substrate.outcomes,
+        scrape=substrate.scrape,
+        may_act=lambda: lease.held,
+    )
 
 
 def holder(environment: Mapping[str, str]) -> str:
