@@ -11,8 +11,8 @@ from registry.cli.options import now, say, user
 from registry.domain.errors import Refused, Unreachable
 from registry.domain.fold import fold
 from registry.domain.journal import NO_ANCHOR, Anchor, Entry, Kind, check_anchor
-from registry.domain.plan import StepPlan, parse_step
 from registry.domain.state import State
+from registry.domain.summary import summary
 from registry.domain.version import Model
 from registry.store.filing import file_request
 from registry.store.home import Home
@@ -120,48 +120,3 @@ def follow(
         return None
 
     return wait_for(ended, seconds=seconds, what="the rollout")
-
-
-def summary(entry: Entry) -> str:
-    """One line that says what an entry says."""
-    data, kind = entry.data, entry.kind
-    subject = f"{kind.value.replace('_', ' ')}"
-    if data.get("version"):
-        subject += f" {data['version']}"
-    match kind:
-        case Kind.PUBLISHED:
-            detail = f"digest {data['digest'][:12]}"
-        case Kind.REQUESTED:
-            forced = ", forced" if data.get("force") else ""
-            subject = f"requested: {data['action']} {data.get('version') or ''} {_to(data)}{forced}"
-            detail = data.get("reason", "")
-        case Kind.APPROVED:
-            detail = f"digest {data['digest'][:12]}" + (f": {data['reason']}" if data["reason"] else "")
-        case Kind.STAGED:
-            detail = "on the way to production" if data.get("promotion") else ""
-            detail += _forced(data)
-        case Kind.STARTED:
-            steps = " → ".join(parse_step(step).name for step in data["plan"]["steps"])
-            detail = f"against {data['base']}, {steps or 'at once'}" if data["base"] else "the first version"
-            detail += _forced(data)
-        case Kind.STEPPED:
-            step = StepPlan(data["weight"], 0, data.get("mirror", 0))
-            detail = f"{step.name} of live requests" if step.weight or step.mirror else step.name
-        case Kind.VERDICT:
-            subject = f"verdict on {data['version']}: {data['verdict']}"
-            detail = f"{data['reason']}; {data['message']}"
-        case Kind.LABELLED:
-            detail = f"{data['taken']} taken, {data['unknown']} unknown, {data['repeated']} repeated"
-        case Kind.EVIDENCE:
-            detail = "of the judge"
-        case _:
-            detail = data.get("reason", "")
-    return f"{' '.join(subject.split())}" + (f" ({detail})" if detail else "")
-
-
-def _forced(data: Mapping[str, Any]) -> str:
-    return f"; FORCED past {', '.join(data['forced'])}: {data['reason']}" if data.get("forced") else ""
-
-
-def _to(data: Mapping[str, Any]) -> str:
-    return f"to {data['to']}" if data.get("to") else ""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.asking import ask, require_controller, summary
+from registry.cli.asking import ask, require_controller
 from registry.cli.completion import ModelOption
 from registry.cli.options import (
     AS,
@@ -18,6 +18,7 @@ from registry.cli.options import (
     place,
     say,
 )
+from registry.domain.summary import summary
 from registry.domain.version import model_name, version_name
 
 ANSWER = 60.0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.asking import acted_upon, summary
+from registry.cli.asking import acted_upon
 from registry.cli.completion import ModelOption
 from registry.cli.options import MODEL, Format, FormatOption, HomeOption, now, place
 from registry.cli.printing import print_data, print_table
@@ -14,6 +14,7 @@ from registry.domain.documents import moment, timestamp
 from registry.domain.errors import InvalidDocument
 from registry.domain.journal import Entry, Kind, check_anchor
 from registry.domain.past import Moment, moment_of
+from registry.domain.summary import summary
 from registry.domain.version import model_name
 
 _AGO = re.compile(r"-([0-9]+(?:\.[0-9]+)?)([smhd])")

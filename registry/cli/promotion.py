@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.asking import answer_to, ask, follow, require_controller, summary, wait_for
+from registry.cli.asking import answer_to, ask, follow, require_controller, wait_for
 from registry.cli.completion import ModelOption, VersionArgument
 from registry.cli.options import (
     AS,
@@ -26,6 +26,7 @@ from registry.domain.inquiry import Question
 from registry.domain.journal import Entry, Kind
 from registry.domain.stages import Stage
 from registry.domain.state import State
+from registry.domain.summary import summary
 from registry.domain.version import Model, Version, model_name, version_name
 from registry.store.home import Home
 from registry.store.view import read_view

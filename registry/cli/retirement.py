@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.asking import ask, require_controller, summary
+from registry.cli.asking import ask, require_controller
 from registry.cli.completion import ModelOption
 from registry.cli.options import (
     MODEL,
@@ -23,6 +23,7 @@ from registry.cli.printing import print_data
 from registry.domain.documents import timestamp
 from registry.domain.retirement import ARCHIVE, DELETE, prunable
 from registry.domain.stages import Stage
+from registry.domain.summary import summary
 from registry.domain.version import Model, Version, model_name, version_name
 from registry.store.home import Home
 

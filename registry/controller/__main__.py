@@ -1,10 +1,11 @@
-"""`python -m registry.controller`: the controller of one machine's installation, in the foreground."""
+"""`python -m registry.controller`: the controller of one machine or of one namespace, in the foreground."""
 
 import argparse
 import fcntl
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,8 @@ from registry.adapters.local.substrate import LocalSubstrate
 from registry.adapters.local.tether import tethered
 from registry.adapters.projector import Projector
 from registry.controller.backups import Backups
-from registry.controller.loop import Controller, clock, run
+from registry.controller.loop import Controller, clock
+from registry.controller.running import run, stop_on_signal
 from registry.domain.errors import Conflict, RegistryError
 from registry.manifests import read_templates
 from registry.store import durable
@@ -58,6 +60,7 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
+LOCAL, CLUSTER = "local", "cluster"
 PREDICTOR = (sys.executable, "-m", "predictor")
 
 
@@ -81,6 +84,8 @@ def main(arguments: Sequence[str], *, predictor: tuple[str, ...] = PREDICTOR) ->
     """Run until SIGTERM. Returns 1 with one line when it cannot start."""
     parser = argparse.ArgumentParser(prog="python -m registry.controller", description=__doc__)
     parser.add_argument("--home", type=Path, default=None, help="Installation (default: GEOMETRY_HOME or .geometry).")
+    parser.add_argument("--substrate", choices=(LOCAL, CLUSTER), default=LOCAL, help="What runs revisions.")
+    parser.add_argument("--http-port", type=int, default=8080, help="In a cluster: health, metrics, and what is read.")
     for name, port in vars(Ports()).items():
         parser.add_argument(f"--{name}-port", type=int, default=port)
     given = parser.parse_args(arguments)
@@ -88,9 +93,13 @@ def main(arguments: Sequence[str], *, predictor: tuple[str, ...] = PREDICTOR) ->
     logging.getLogger("httpx").setLevel(logging.WARNING)
     place = home(os.environ, given.home)
     try:
+        if given.substrate == CLUSTER:
+            from registry.controller.cluster import serve  # a machine's installation needs no Kubernetes client
+
+            return serve(place, os.environ, port=given.http_port)
         take_lock(place)
         _serve(build(place, Ports(given.public_port, given.pinned_port, given.admin_port), predictor))
-    except RegistryError as error:
+    except (RegistryError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -100,8 +109,9 @@ def _serve(controller: Controller) -> None:
     forget_views(controller.home)
     controller.substrate.start(clock())
     _log.info("controller.started home=%s", controller.home.root)
+    wake = threading.Event()
     try:
-        run(controller)
+        run(controller, stop=stop_on_signal(wake), wake=wake)
     finally:
         if controller.projector is not None:
             controller.projector.stop()

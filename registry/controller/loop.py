@@ -5,13 +5,10 @@ goes on from both.
 """
 
 import logging
-import signal
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import FrameType
 
 from registry.adapters.latency import LatencyProbe
 from registry.adapters.monitoring import Target, scrape
@@ -19,29 +16,26 @@ from registry.adapters.outcomes import OutcomeReader
 from registry.controller.backups import Backups
 from registry.controller.labelling import heard, next_labels
 from registry.controller.measuring import staging_latency
-from registry.controller.ports import Outcomes, Probe, Projection, Scrape, Substrate
+from registry.controller.ports import Inbox, Outcomes, Probe, Projection, Scrape, Substrate
+from registry.controller.watched import Watched
 from registry.domain.checklist import Candidate
 from registry.domain.decision import decide
 from registry.domain.errors import Conflict, InvalidDocument, JournalDamaged, RegistryError
-from registry.domain.fold import fold
+from registry.domain.inbox import Told
 from registry.domain.journal import NO_ANCHOR, Anchor, Draft, Entry, adoption, check_anchor
 from registry.domain.observation import Counters, Observation
 from registry.domain.release import Release
 from registry.domain.state import State, release
 from registry.domain.traffic import Readings
-from registry.domain.turn import Decision, Memory, Turn
+from registry.domain.turn import Decision, Turn
 from registry.domain.version import Model, Version
 from registry.store.candidate import read_candidate
 from registry.store.home import Home
-from registry.store.journal import JournalStore
 from registry.store.policy import load_policy
 from registry.store.view import write_view
 
 LOOK = 5
 """While nothing is judged, revisions are scraped every so many turns: only people look at their numbers then."""
-
-TURN = 1.0
-"""Seconds between two turns; a canary that dies has weight 0 one turn later."""
 
 SCRAPE = 1.5
 """Seconds all scrapes of a turn may take together."""
@@ -55,48 +49,29 @@ def clock() -> datetime:
 
 
 @dataclass
-class Watched:
-    """One model between two turns. head: the newest entry that was read; no journal without it is gone on from."""
-
-    journal: JournalStore
-    state: State
-    memory: Memory = field(default_factory=Memory)
-    refused: dict[Version, tuple[int, str]] = field(default_factory=dict)
-    pruned: set[Version] = field(default_factory=set)
-    unpruned: dict[Version, str] = field(default_factory=dict)
-    problem: str | None = None
-    turns: int = 0
-    readings: dict[Version, Readings] = field(default_factory=dict)
-    head: Anchor = NO_ANCHOR
-
-    def read(self, journal: JournalStore) -> Sequence[Entry]:
-        """All entries, folded. When what was read before is gone, `journal` is read from its start the next time, as it
-        may be another one that is to be adopted."""
-        try:
-            entries = self.journal.read()
-        except JournalDamaged:
-            self.journal, self.state, self.memory = journal, State(self.state.model), Memory()
-            raise
-        self.state = fold(self.state.model, entries[self.state.head.sequence :], state=self.state)
-        return entries
-
-
-@dataclass
 class Controller:
-    """Turns over all models of an installation."""
+    """Turns over all models of an installation.
+
+    may_act: asked before anything is recorded or written. anchors: of each model, as it was found last.
+    """
 
     home: Home
     substrate: Substrate
     projector: Projection | None = None
     backups: Backups | None = None
+    inbox: Inbox | None = None
     probe: Probe = field(default_factory=LatencyProbe)
     outcomes: Outcomes = field(default_factory=OutcomeReader)
     now: Callable[[], datetime] = clock
     scrape: Scrape = scrape
+    may_act: Callable[[], bool] = lambda: True
+    anchors: dict[Model, Anchor | None] = field(default_factory=dict)
     _watched: dict[Model, Watched] = field(default_factory=dict)
+    _deaf: str | None = None
 
     def turn(self) -> bool:
         """One turn of every model; True when something was recorded, so that another one is due at once."""
+        self._look()
         for model in self._models():
             if model not in self._watched:
                 self._watched[model] = Watched(self.home.journal_of(model), State(model))
@@ -110,11 +85,29 @@ class Controller:
                 recorded = True  # somebody filed a request meanwhile: decide again
             except (RegistryError, OSError) as error:
                 self._complain(watched, str(error))
+        if not self.may_act():
+            return False
         self.substrate.apply(releases, self.now())
+        if self.inbox is not None:
+            with suppress(RegistryError):  # those that ask hear it a turn later
+                self.inbox.decline(self._watched.keys())
         if self.backups is not None:
             with suppress(InvalidDocument):  # every model's turn has said it
                 self.backups.step(load_policy(self.home.policy).backup, self.now())
         return recorded
+
+    def _look(self) -> None:
+        """See what is asked; what cannot be seen waits, and what goes on goes on."""
+        if self.inbox is None:
+            return
+        problem = None
+        try:
+            self.inbox.look()
+        except RegistryError as error:
+            problem = str(error)
+        if problem != self._deaf and problem is not None:
+            _log.error("inbox.problem reason=%s", problem)
+        self._deaf = problem
 
     def _models(self) -> tuple[Model, ...]:
         return tuple(sorted({*self.home.versions().models(), *self.home.journals()}))
@@ -123,9 +116,11 @@ class Controller:
         model, now = watched.state.model, self.now()
         # Before the journal: whoever acts meanwhile makes no journal look short, and what follows from it here is late.
         anchor = self.substrate.anchor(model)
-        entries = watched.read(self.home.journal_of(model))
+        self.anchors[model] = anchor
+        entries = self._take(watched, now, adopting=True)
         for acted_upon in filter(None, (anchor, watched.head)):
             self._check_anchor(watched, entries, acted_upon, now)
+        entries = self._take(watched, now)
         watched.head = watched.state.head
         turn = self._observe(watched, now)
         decision = decide(turn)
@@ -133,8 +128,17 @@ class Controller:
         if turn.labels is not None and watched.state.has_labels(turn.labels.name):
             self.home.labels_of(model).remove(turn.labels)
         self._prune(watched)
-        self._show(watched, turn, decision)
+        self._show(watched, turn, decision, anchor)
         return bool(decision.drafts)
+
+    def _take(self, watched: Watched, now: datetime, *, adopting: bool = False) -> Sequence[Entry]:
+        """All entries, with those that take what is asked elsewhere. adopting: only what asks to adopt the journal."""
+        entries = watched.read(self.home.journal_of(watched.state.model))
+        drafts = self.inbox.drafts(watched.state.model, watched.ledger, adopting=adopting) if self.inbox else ()
+        if not drafts:
+            return entries
+        self._append(watched, drafts, entries, now)
+        return watched.read(watched.journal)
 
     def _observe(self, watched: Watched, now: datetime) -> Turn:
         """Everything this turn decides on."""
@@ -234,11 +238,15 @@ class Controller:
     def _record(self, watched: Watched, decision: Decision, entries: Sequence[Entry], now: datetime) -> None:
         """Append what was decided. On Conflict nothing of this turn is remembered, so that it is decided again."""
         if decision.drafts:
-            recorded = watched.journal.append(decision.drafts, head=entries[-1] if entries else None, now=now)
-            for entry in recorded:
-                _log.info("journal.%s model=%s %s", entry.kind, watched.state.model, _line(entry))
-            watched.state = fold(watched.state.model, watched.journal.read()[len(entries) :], state=watched.state)
+            self._append(watched, decision.drafts, entries, now)
+            watched.read(watched.journal)
         watched.memory = decision.memory
+
+    def _append(self, watched: Watched, drafts: Sequence[Draft], entries: Sequence[Entry], now: datetime) -> None:
+        if not self.may_act():
+            raise Conflict("another controller acts now")
+        for entry in watched.journal.append(drafts, head=entries[-1] if entries else None, now=now):
+            _log.info("journal.%s model=%s %s", entry.kind, watched.state.model, _line(entry))
 
     def _prune(self, watched: Watched) -> None:
         """Take the files of deleted versions out of the store. A failure is told once and tried again."""
@@ -255,7 +263,7 @@ class Controller:
                     watched.unpruned[version] = str(error)
                     _log.error("version.not_pruned model=%s version=%s reason=%s", model, version, error)
 
-    def _show(self, watched: Watched, turn: Turn, decision: Decision) -> None:
+    def _show(self, watched: Watched, turn: Turn, decision: Decision, anchor: Anchor | None) -> None:
         """Tell people and MLflow what was seen and recorded. Acting on it never waits for who cannot be told."""
         seen = {version: readings.traffic() for version, readings in watched.readings.items()}
         traffic = {version: found for version, found in seen.items() if found is not None}
@@ -263,7 +271,11 @@ class Controller:
             write_view(self.home, watched.state, turn.observation, decision.verdict, now=turn.now, traffic=traffic)
             if self.projector is not None:
                 self.projector.project(watched.state, turn.now)
-        except OSError as error:
+            if self.inbox is not None:
+                entries = watched.journal.read()
+                seen_now = turn.observation
+                self.inbox.tell(Told(watched.state, entries, watched.ledger, seen_now, anchor, turn.now))
+        except (RegistryError, OSError) as error:
             self._complain(watched, str(error))
         else:
             watched.problem = None
@@ -281,23 +293,3 @@ def _line(entry: Entry | Draft) -> str:
     """The fields of an entry that fit a line."""
     shown = {key: value for key, value in entry.data.items() if isinstance(value, str | int) and value != ""}
     return " ".join(f"{key}={value!r}" for key, value in shown.items())
-
-
-def run(controller: Controller) -> None:
-    """Turn until SIGTERM or SIGINT. A turn that fails is told and tried again: what serves must go on serving."""
-    stop = threading.Event()
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        _log.info("controller.stopping signal=%s", number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    while not stop.is_set():
-        try:
-            again = controller.turn()
-        except Exception:
-            _log.exception("turn.failed")
-            again = False
-        if not again:
-            stop.wait(TURN)

@@ -1,14 +1,16 @@
 """What the controller needs of the world: one loop drives processes on one machine and revisions in a cluster."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from registry.adapters.latency import Subject
 from registry.adapters.monitoring import Target
 from registry.domain.answers import Answers
-from registry.domain.journal import Anchor
+from registry.domain.inbox import Told
+from registry.domain.journal import Anchor, Draft
 from registry.domain.observation import Counters, Endpoint, Latency, ObservedRevision, ObservedRoute
+from registry.domain.progress import Ledger
 from registry.domain.release import Release
 from registry.domain.state import State
 from registry.domain.version import Model, Version
@@ -48,6 +50,23 @@ class Substrate(Protocol):
 
     def stop(self, now: datetime) -> None:
         """Let go of everything."""
+
+
+class Inbox(Protocol):
+    """Where requests come from that nobody files in the journal, and where is told what became of them."""
+
+    def look(self) -> None:
+        """See all that is asked now. Raises RegistryError; nothing is asked then until the next look."""
+
+    def drafts(self, model: Model, ledger: Ledger, *, adopting: bool = False) -> Sequence[Draft]:
+        """`requested` entries for what is asked of a model and its journal does not know. adopting: only requests to
+        adopt, as the journal is not the one that was acted upon."""
+
+    def tell(self, told: Told) -> None:
+        """Say how far everything got that is asked of a model. Raises RegistryError."""
+
+    def decline(self, known: Collection[Model]) -> None:
+        """Say no to whatever names none of these models."""
 
 
 class Projection(Protocol):

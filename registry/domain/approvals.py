@@ -14,7 +14,7 @@ from registry.domain.version import Version
 def approve(state: State, request: Request) -> Draft:
     """The entry that records an approval, bound to the digest that the version has in the journal.
 
-    authenticated: on one machine nobody checks who somebody is, and the entry says so.
+    Of another digest it is refused. authenticated: on one machine nobody checks who somebody is, and the entry says so.
     """
     if request.version is None:
         return refused(request, NO_VERSION)
@@ -22,8 +22,11 @@ def approve(state: State, request: Request) -> Draft:
         digest = state.version(request.version).digest
     except NotFound as error:
         return refused(request, str(error))
+    if request.digest not in (None, digest):
+        given = f"the approval is for digest {request.digest}"
+        return refused(request, f"{given}, version {request.version} has {digest}; look at it and approve that one")
     data = {"version": request.version, "digest": digest, "by": request.by, "reason": request.reason}
-    return Draft(Kind.APPROVED, request.by, {**data, "request": request.id, "authenticated": False})
+    return Draft(Kind.APPROVED, request.by, {**data, "request": request.id, "authenticated": request.authenticated})
 
 
 def counted(state: State, version: Version, *, by: str, policy: Approvals, now: datetime) -> tuple[Approval, ...]:

@@ -34,7 +34,8 @@ def _rollout(state: State, rollout: Rollout, observation: Observation, verdict: 
     if rollout.step < 0 or rollout.withheld:
         start = "until then it has no traffic" if rollout.withheld else "then the first step"
         tries = f", started {revision.restarts + 1} times" if revision is not None and revision.restarts else ""
-        return f"version {rollout.version} gets ready{tries}; {start}; {end}"
+        trouble = f" ({revision.problem})" if revision is not None and revision.problem else ""
+        return f"version {rollout.version} gets ready{tries}{trouble}; {start}; {end}"
     step, after = rollout.plan.steps[rollout.step], _next(rollout)
     if rollout.paused is not None:
         return f"`geometry resume`; until then {step.name} stays, and {after} comes later; {end}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from registry.domain.journal import Draft, Kind
 from registry.domain.refusal import refused
-from registry.domain.state import Request, State
+from registry.domain.state import Request, Rollout, State
 from registry.domain.version import Version
 
 
@@ -19,6 +19,8 @@ def answer_control(state: State, request: Request) -> tuple[Draft, ...]:
 def _pause(state: State, request: Request) -> Draft:
     if state.rollout is None:
         return refused(request, _nothing(state, "to pause"))
+    if not _about(request, state.rollout):
+        return refused(request, _another(state.rollout))
     if state.rollout.paused is not None:
         return refused(request, f"the rollout of {state.rollout.version} is paused already; `geometry resume` goes on")
     return _control(Kind.PAUSED, request, state.rollout.version)
@@ -27,6 +29,8 @@ def _pause(state: State, request: Request) -> Draft:
 def _resume(state: State, request: Request) -> Draft:
     if state.rollout is None:
         return refused(request, _nothing(state, "to resume"))
+    if not _about(request, state.rollout):
+        return refused(request, _another(state.rollout))
     if state.rollout.paused is None:
         return refused(
             request,
@@ -38,21 +42,36 @@ def _resume(state: State, request: Request) -> Draft:
 def abort(state: State, request: Request) -> Draft:
     """End the rollout: its revision is in no release from here on, so its weight goes first and its process after.
 
-    Before a rollout began, the oldest promotion that waits is withdrawn.
+    Before a rollout began, the promotion that it is about is withdrawn, by default the oldest one that waits.
     """
     reason = request.reason or "asked for"
-    if state.rollout is not None:
+    if state.rollout is not None and _about(request, state.rollout):
         data = {"version": state.rollout.version, "to": state.rollout.base, "reason": reason, "request": request.id}
         return Draft(Kind.ABORTED, request.by, data)
-    waiting = [found for found in state.requests if found.action == "promote" and found.time <= request.time]
+    waiting = [
+        found
+        for found in state.requests
+        if found.action == "promote" and found.time <= request.time and request.promotion in (None, found.id)
+    ]
     if not waiting:
-        return refused(request, _nothing(state, "to abort"))
+        told = _nothing(state, "to abort") if state.rollout is None else _another(state.rollout)
+        return refused(request, told)
     data = {"version": waiting[0].version, "to": state.production, "reason": reason, "request": request.id}
     return Draft(Kind.ABORTED, request.by, {**data, "promotion": waiting[0].id})
 
 
 def _control(kind: Kind, request: Request, version: Version) -> Draft:
     return Draft(kind, request.by, {"version": version, "request": request.id, "reason": request.reason})
+
+
+def _about(request: Request, rollout: Rollout) -> bool:
+    return request.promotion in (None, rollout.request)
+
+
+def _another(rollout: Rollout) -> str:
+    return (
+        f"this promotion is not in progress; the rollout of {rollout.version}, asked for by {rollout.by}, is another's"
+    )
 
 
 def _nothing(state: State, what: str) -> str:

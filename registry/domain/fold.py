@@ -12,7 +12,7 @@ from registry.domain.errors import JournalDamaged, NotFound
 from registry.domain.journal import Entry, Kind
 from registry.domain.judge import NOTHING, StartMixture, parse_evidence
 from registry.domain.labels import fold_labels
-from registry.domain.plan import parse_plan
+from registry.domain.plan import parse_plan, parse_step
 from registry.domain.policy import FP32
 from registry.domain.signals import ERRORS, LABELS, RATIO, SIGNALS
 from registry.domain.stages import TRANSITIONS, Stage
@@ -67,7 +67,8 @@ def _published(state: State, entry: Entry) -> State:
 
 
 def _requested(state: State, entry: Entry) -> State:
-    """id, action; for a promotion: version, to, sourceStage, force; reason, requestedBy."""
+    """id, action; for a promotion: version, to, sourceStage, force, steps; for an approval: version, digest; for a
+    control: promotion; reason, requestedBy, authenticated."""
     data = entry.data
     version = Version(data["version"]) if data.get("version") else None
     request = Request(
@@ -80,6 +81,10 @@ def _requested(state: State, entry: Entry) -> State:
         by=data["requestedBy"],
         time=entry.time,
         force=bool(data.get("force")),
+        steps=tuple(parse_step(step) for step in data["steps"]) if data.get("steps") else None,
+        digest=data.get("digest"),
+        promotion=data.get("promotion"),
+        authenticated=bool(data.get("authenticated")),
     )
     return replace(state, requests=(*state.requests, request))
 

@@ -19,7 +19,8 @@ class ObservedRevision:
     ready: answers readiness for its model. digest: what it says it serves (None: not asked or no answer).
     restarts: how often it was started again since this revision was first started. pods: how many it has ready.
     unready_since: since when it has had no ready endpoint, None while ready. out_of_memory: one of its pods was ended
-    for the memory it took, where the substrate tells.
+    for the memory it took, where the substrate tells. problem: what keeps it from being ready, in the substrate's
+    words.
     """
 
     version: Version
@@ -29,6 +30,7 @@ class ObservedRevision:
     unready_since: datetime | None = None
     pods: int = 1
     out_of_memory: bool = False
+    problem: str | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ SCHEMA = 1
 FP32, INT8 = "fp32", "int8"
 HIGHEST_FLOOR = 1 / GUARD_RATIO
 """The guard bets on answers being bad that many times as often as the floor, which must stay below all of them."""
+STEP_KEYS = ("weight", "soak", "mirror", "header")
+
 LAST_WEIGHT = 50
 """The last judged step: from there on the canary has as many requests as the stable revision."""
 
@@ -209,7 +211,7 @@ def _serving(options: Options) -> Serving:
 def _rollout(top: Options) -> RolloutPolicy:
     names = ("steps", "margins", "alpha", "beta", "floors", "block", "agreement", "warmup", "deadline")
     options, default = top.section("rollout", *names, "rollbackWindow"), RolloutPolicy()
-    items = options.sections("steps", "weight", "soak", "mirror", "header")
+    items = options.sections("steps", *STEP_KEYS)
     margins = options.sections("margins", "upTo", "ratio")
     steps = default.steps if items is None else _steps(options, items)
     _check_pairs(options, steps)
@@ -226,6 +228,12 @@ def _rollout(top: Options) -> RolloutPolicy:
         deadline=options.seconds("deadline", default.deadline),
         rollback_window=options.seconds("rollbackWindow", default.rollback_window),
     )
+
+
+def parse_steps(document: object, *, where: str) -> tuple[Step, ...]:
+    """A list of steps as the policy has it, from elsewhere. Raises InvalidDocument that names the step."""
+    options = Options({"steps": document}, where, "steps")
+    return _steps(options, options.sections("steps", *STEP_KEYS) or ())
 
 
 def _steps(rollout: Options, items: tuple[Options, ...]) -> tuple[Step, ...]:

@@ -67,7 +67,7 @@ def _promote(turn: Turn, request: Request) -> tuple[Draft, ...]:
     on_the_way = () if staged else (Draft(Kind.STAGED, request.by, {**data, "promotion": request.id}),)
     if found.awaited:
         return on_the_way
-    return (*_window_closed(turn), *on_the_way, _started(turn, request, _plan(turn, version), data))
+    return (*_window_closed(turn), *on_the_way, _started(turn, request, _plan(turn, request, version), data))
 
 
 def measured(state: State) -> Request | None:
@@ -146,9 +146,9 @@ def _started(turn: Turn, request: Request, plan: Plan, data: Mapping[str, Any]) 
     return Draft(Kind.STARTED, CONTROLLER, {**data, **begun})
 
 
-def _plan(turn: Turn, version: Version) -> Plan:
+def _plan(turn: Turn, request: Request, version: Version) -> Plan:
     card = turn.candidates[version].card
-    return plan_of(turn.policy, slo=card.slo if card is not None else None)
+    return plan_of(turn.policy, slo=card.slo if card is not None else None, steps=request.steps)
 
 
 def plan_of(policy: Policy, *, slo: Slo | None = None, steps: tuple[StepPlan, ...] | None = None) -> Plan:

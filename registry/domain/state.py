@@ -10,7 +10,7 @@ from registry.domain.answers import Key
 from registry.domain.errors import NotFound
 from registry.domain.journal import NO_ANCHOR, Anchor
 from registry.domain.judge import NOTHING, Evidence, StartMixture
-from registry.domain.plan import Plan
+from registry.domain.plan import Plan, StepPlan
 from registry.domain.policy import FP32
 from registry.domain.release import Release, RevisionRelease
 from registry.domain.stages import Stage
@@ -63,7 +63,9 @@ class Approval:
 class Request:
     """What was asked and is not answered yet. to: `staging` or `production` for a promotion, else empty.
 
-    force: go on in spite of checks. staged: when its version went to staging on the way to production.
+    force: go on in spite of checks. staged: when its version went to staging on the way to production. steps: in place
+    of the policy's, None for those. digest: what an approval is for, where it says so. promotion: the id of the request
+    that a pause, resume or abort is about, None for whatever is in progress. authenticated: who asks was checked.
     """
 
     id: str
@@ -76,6 +78,10 @@ class Request:
     time: datetime
     force: bool = False
     staged: datetime | None = None
+    steps: tuple[StepPlan, ...] | None = None
+    digest: str | None = None
+    promotion: str | None = None
+    authenticated: bool = False
 
 
 @dataclass(frozen=True)

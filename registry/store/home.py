@@ -34,7 +34,9 @@ class Home:
 
     @property
     def policy(self) -> Path:
-        return self.root / "policy.yaml"
+        """Of a directory where there is one: a mounted file never changes, a file in a mounted directory does."""
+        mounted = self.root / "policy" / "policy.yaml"
+        return mounted if mounted.exists() else self.root / "policy.yaml"
 
     @property
     def run(self) -> Path:

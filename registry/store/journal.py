@@ -43,6 +43,17 @@ class JournalStore:
         self._entries += tuple(new)
         return self._entries
 
+    def lines(self, after: int, *, at_most: int) -> bytes:
+        """The bytes of the entries after `after`, one a line, some `at_most` bytes of them; not verified here: whoever
+        reads them does. Needs no state of this object."""
+        found: list[bytes] = []
+        while sum(map(len, found)) < at_most:
+            try:
+                found.append(self._path(after + len(found) + 1).read_bytes())
+            except FileNotFoundError:
+                break
+        return b"".join(found)
+
     def append(self, drafts: Sequence[Draft], *, head: Entry | None, now: datetime) -> tuple[Entry, ...]:
         """Record `drafts` after `head`, on disk when this returns; return the new entries.
 

@@ -35,6 +35,14 @@ class LabelSpool:
             names.append(_name(path, content))
         return tuple(names)
 
+    def place(self, stem: str, content: bytes) -> str:
+        """Leave what was labelled elsewhere, once; returns the name by which the journal will speak of it."""
+        durable.make_directory(self.directory)
+        path = self.directory / f"{stem}{SUFFIX}"
+        if not path.exists() and not path.with_name(f"{path.name}{WRONG}").exists():
+            durable.replace(path, content)
+        return _name(path, content)
+
     def files(self) -> list[Path]:
         """What waits, in the order it is taken."""
         return sorted(path for path in self.directory.glob(f"[!.]*{SUFFIX}") if path.is_file())
@@ -48,7 +56,7 @@ class LabelSpool:
             raise InvalidDocument(f"{path}: found {error.reason}, wanted UTF-8") from error
         if len(labels) > AT_MOST:
             raise InvalidDocument(f"{path}: found {len(labels)} labels, wanted {AT_MOST} at most; use `geometry label`")
-        return LabelFile(_name(path, content), pwd.getpwuid(path.stat().st_uid).pw_name, labels)
+        return LabelFile(_name(path, content), _owner(path), labels)
 
     def remove(self, file: LabelFile) -> None:
         """Take away what is recorded."""
@@ -58,6 +66,15 @@ class LabelSpool:
     def refuse(self, path: Path) -> None:
         """Put a file aside that cannot be read."""
         path.rename(path.with_name(f"{path.name}{WRONG}"))
+
+
+def _owner(path: Path) -> str:
+    """A login name; in a container there may be none for a user."""
+    uid = path.stat().st_uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def _name(path: Path, content: bytes) -> str:

@@ -6,6 +6,7 @@ Content types are said with every write, because the client guesses them; every 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ CONNECT, READ = 3.0, 10.0
 """Seconds a server may take to be reached, and to answer."""
 
 NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+"""Where a pod with a service account finds the name of its namespace."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ LEASES = Resource("coordination.k8s.io/v1", "leases")
 SELF_REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 _OF_KIND = {
+    "HorizontalPodAutoscaler": AUTOSCALERS,
     "InferenceService": INFERENCE_SERVICES,
     "ServingRuntime": SERVING_RUNTIMES,
     "HTTPRoute": HTTP_ROUTES,
@@ -74,7 +77,10 @@ class Api:
     def list(self, resource: Resource, *, selector: str = "") -> list[Object]:
         """All objects of a kind, as the store of the API server has them."""
         query = {"labelSelector": selector} if selector else {}
-        return list(self._asked("GET", resource.path(self.namespace), query=query)["items"])
+        found = self._asked("GET", resource.path(self.namespace), query=query)
+        # Only lists of custom resources repeat in every item what it is.
+        said = {"apiVersion": found["apiVersion"], "kind": found["kind"].removesuffix("List")}
+        return [{**said, **item} for item in found["items"]]
 
     def get(self, resource: Resource, name: str) -> Object:
         return self._asked("GET", resource.path(self.namespace, name))
@@ -84,9 +90,14 @@ class Api:
         query = {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {})}
         return self._asked("POST", resource.path(self.namespace), query=query, body=made, content_type=JSON)
 
-    def apply(self, resource: Resource, made: Object, *, version: str) -> Object:
-        """Server-side apply to an object that was seen at this resource version; Conflict when it is another one."""
-        body = {**made, "metadata": {**made["metadata"], "resourceVersion": version}}
+    def apply(self, resource: Resource, made: Object, *, version: str | None) -> Object:
+        """Server-side apply to an object that was seen at this resource version; Conflict when it is another one.
+
+        version: None makes the object where there is none. It is applied too: what a plain creation owns, no later
+        apply can take away.
+        """
+        seen = {} if version is None else {"resourceVersion": version}
+        body = {**made, "metadata": {**made["metadata"], **seen}}
         query = {"fieldManager": MANAGER, "force": "true"}
         path = resource.path(self.namespace, made["metadata"]["name"])
         return self._asked("PATCH", path, query=query, body=body, content_type=APPLY)
@@ -129,10 +140,10 @@ class Api:
     def watch(self, resource: Resource, *, seconds: int) -> Iterator[Object]:
         """Events of a kind from now on, for so long at most."""
         query = {"watch": "true", "timeoutSeconds": str(seconds)}
-        parameters = self._parameters("GET", resource.path(self.namespace), query, None, None)
+        url, headers = self._parameters("GET", resource.path(self.namespace), query, None)
         try:
-            answer = self._connection.call_api(*parameters, _request_timeout=(CONNECT, seconds + READ))
-            _check(answer.status, answer.read() if answer.status >= 400 else b"", resource.plural)
+            answer = self._connection.call_api("GET", url, headers, _request_timeout=(CONNECT, seconds + READ))
+            _check(answer.status, answer.response.data if answer.status >= 400 else b"", resource.plural)
             buffer = b""
             for chunk in answer.response.stream(65536, decode_content=True):
                 *lines, buffer = (buffer + chunk).split(b"\n")
@@ -153,30 +164,29 @@ class Api:
         body: Any = None,
         content_type: str | None = None,
     ) -> bytes:
-        parameters = self._parameters(method, path, query or {}, body, content_type)
+        url, headers = self._parameters(method, path, query or {}, content_type)
+        # The client writes JSON for types that are called so, and texts as they are for all others.
+        sent = json.dumps(body) if content_type == APPLY else body
         try:
-            answer = self._connection.call_api(*parameters, _request_timeout=(CONNECT, READ))
-            content = bytes(answer.read())
+            answer = self._connection.call_api(method, url, headers, sent, _request_timeout=(CONNECT, READ))
+            content = bytes(answer.response.data)
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
             raise Unreachable(f"Kubernetes API server: {method} {path}: {_told(error)}") from error
         _check(answer.status, content, path)
         return content
 
     def _parameters(
-        self, method: str, path: str, query: Mapping[str, str], body: Any, content_type: str | None
-    ) -> tuple[Any, ...]:
+        self, method: str, path: str, query: Mapping[str, str], content_type: str | None
+    ) -> tuple[str, dict[str, str]]:
         headers = {"Accept": "application/json, */*", **({"Content-Type": content_type} if content_type else {})}
-        found: tuple[Any, ...] = self._connection.param_serialize(
+        _, url, sent, _, _ = self._connection.param_serialize(
             method=method,
             resource_path=path,
             query_params=list(query.items()),
             header_params=headers,
-            body=None if body is None else json.dumps(body),
             auth_settings=["BearerToken"],
         )
-        method, url, sent, content, *_ = found
-        # The client would write a text once more as JSON.
-        return method, url, sent, content.encode() if isinstance(content, str) else content
+        return url, sent
 
 
 def _told(error: Exception) -> str:
@@ -197,26 +207,31 @@ def _check(status: int, content: bytes, where: str) -> None:
 
 
 def connect(context: str | None = None, namespace: str | None = None) -> Api:
-    """The API server that this process runs under, or that a context of the kubeconfig names.
+    """The API server whose pod this process runs in, or that a context of the kubeconfig names.
 
-    Raises Unreachable when neither is there; nothing is asked of the server yet.
+    namespace: another than the pod's own or the context's. Raises Unreachable when neither is there; nothing is asked
+    of the server yet.
     """
     settings = client.Configuration()
+    settings.retries = 0  # a turn that fails is tried again as a whole, and none waits for a Retry-After
+    inside = context is None and Path(NAMESPACE_FILE).is_file()
     try:
-        if context is None and namespace is not None:
-            config.load_incluster_config(client_configuration=settings)
+        if inside:
+            config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call] # it has no types
         else:
-            config.load_kube_config(context=context, client_configuration=settings)
+            config.load_kube_config(context=context, client_configuration=settings)  # type: ignore[no-untyped-call] # as above
     except config.ConfigException as error:
         raise Unreachable(
             f"Kubernetes: {error}; name a context with --context, see `kubectl config get-contexts`"
         ) from error
+    if inside and namespace is None:
+        namespace = Path(NAMESPACE_FILE).read_text().strip()
     return Api(client.ApiClient(settings), namespace or namespace_of(context))
 
 
 def namespace_of(context: str | None) -> str:
     """The namespace that a context of the kubeconfig stands for; raises Refused where it names none."""
-    contexts, active = config.list_kube_config_contexts()
+    contexts, active = config.list_kube_config_contexts()  # type: ignore[no-untyped-call] # as above
     found = next((item for item in contexts if item["name"] == context), active if context is None else None)
     named = (found or {}).get("context", {}).get("namespace")
     if not named:

@@ -5,16 +5,16 @@ comes or goes changes the incarnation, so that sums before and after are never c
 """
 
 import socket
-import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
 from registry.adapters.monitoring import Target, fetch, parse_envoy, parse_predictor
+from registry.adapters.plain import plain_client
 from registry.domain.errors import RegistryError, Unreachable
 from registry.domain.observation import Counters
 from registry.domain.version import Model, Version
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Answering:
-    """Who is asked about one revision: `host:port` by pod, and the gateway's clusters that lead to it."""
+    """Who is asked about one revision: `host:port` by pod, and the gateway's clusters that send to it now."""
 
     pods: Mapping[str, str]
     clusters: frozenset[str]
@@ -44,13 +44,16 @@ class PodScrape:
     _errors: dict[str, tuple[int, Mapping[str, int]]] = field(default_factory=dict)
 
     def __call__(
-        self, targets: Sequence[Target], envoy_url: str | None, *, timeout: float
+        self,
+        targets: Sequence[Target],
+        envoy_url: str | None,  # noqa: ARG002 - a cluster has several proxies, which `gateways` names
+        *,
+        timeout: float,
     ) -> tuple[Mapping[Version, Counters], Mapping[Version, str]]:
         """Ask everybody at once. Every target is in exactly one of both answers, within `timeout` seconds."""
         deadline, named = time.monotonic() + timeout, self.gateways()
         found = {target: self.find(target.model, target.version) for target in targets}
-        # No proxies of the environment and no certificates: these are plain addresses of pods, asked every turn.
-        client = httpx.Client(timeout=timeout, trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        client = plain_client(timeout=timeout, headers={"accept": "text/plain", "accept-encoding": "identity"})
         pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="scrape")
         try:
             pods = {
@@ -62,7 +65,8 @@ class PodScrape:
                 address: pool.submit(_proxy, client, f"{address}:{self.stats_port}", deadline)
                 for address in (_addresses(named) if named else ())
             }
-            wait([*pods.values(), *proxies.values()], timeout=timeout)
+            asked: list[Future[Any]] = [*pods.values(), *proxies.values()]
+            wait(asked, timeout=timeout)
             return self._sort(found, pods, proxies if named else None)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -93,7 +97,9 @@ class PodScrape:
         errors, starts = 0, []
         for address, asked in sorted(proxies.items()):
             answer = _result(asked, address)
-            errors += sum(answer.get(cluster, 0) for cluster in answering.clusters)
+            if missing := answering.clusters - answer.keys():
+                raise Unreachable(f"{address}: counts nothing of {', '.join(sorted(missing))} yet")
+            errors += sum(answer[cluster] for cluster in answering.clusters)
             starts.append(f"{address}.{self._starts(address, answer)}")
         clusters = " ".join(sorted(answering.clusters))
         return replace(seen, proxy_errors=errors, incarnation=f"{seen.incarnation} {' '.join(starts)} {clusters}")
@@ -144,7 +150,7 @@ def _proxy(client: httpx.Client, address: str, deadline: float) -> Mapping[str, 
 def _addresses(host: str) -> list[str]:
     """Every pod behind a headless Service; none when its name does not resolve."""
     try:
-        found = socket.getaddrinfo(host, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
         return []
-    return sorted({str(address[4][0]) for address in found})
+    return sorted({f"[{address[4][0]}]" if ":" in str(address[4][0]) else str(address[4][0]) for address in found})

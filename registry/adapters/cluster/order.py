@@ -86,8 +86,7 @@ def _canary(revision: RevisionRelease, present: Present) -> RevisionRelease:
 def routed(release: Release, present: Present) -> Release | None:
     """The release as the live route may be written now; None while somebody who gains weight is not ready for it.
 
-    Canaries that have neither weight nor a Service yet are left out. Taking weight away from somebody altogether waits
-    for no readiness, only for the right digest.
+    Canaries that have neither weight nor a Service yet are left out.
     """
     known = [
         canary
@@ -98,9 +97,8 @@ def routed(release: Release, present: Present) -> Release | None:
         or canary.version in (present.told or {})
     ]
     release = replace(release, canaries=tuple(known))
-    leaves = bool(leaving(release, present))
     gains = [found for found in release.live if found.mirror or found.weight > present.weight(found.version)]
-    return release if all(_able(found, release, present, leaves=leaves) for found in gains) else None
+    return release if all(_able(found, release, present) for found in gains) else None
 
 
 def leaving(release: Release, present: Present) -> frozenset[Version]:
@@ -109,9 +107,18 @@ def leaving(release: Release, present: Present) -> frozenset[Version]:
     return frozenset(version for version, weight in told if weight and not release.weights.get(version))
 
 
-def _able(revision: RevisionRelease, release: Release, present: Present, *, leaves: bool) -> bool:
-    """Whether a revision may get more requests: its pods are there and say the release's digest."""
+def _able(revision: RevisionRelease, release: Release, present: Present) -> bool:
+    """Whether a revision may get more requests: its pods are there and say the release's digest.
+
+    Taking all requests away from a version waits for no pods of who gets them, only for the right digest. A promotion
+    does wait: there the version that loses them stays in the release, to roll back to.
+    """
     if revision.version not in present.proven:
         return False
-    needed = 1 if revision == release.stable else revision.replicas
-    return leaves or (present.pods(revision.version) or 0) >= needed
+    left = leaving(release, present)
+    if present.entries and present.entries[0].version == revision.version:
+        needed = 0 if left else 1
+    else:
+        stays = {found.version for found in release.live}
+        needed = 0 if left and not left & stays else revision.replicas
+    return (present.pods(revision.version) or 0) >= needed

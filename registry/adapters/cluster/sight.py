@@ -1,10 +1,11 @@
 """One look at the namespace: objects as they were listed, and what they say about revisions and the route. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from registry.adapters.cluster.api import (
+    AUTOSCALERS,
     ENDPOINT_SLICES,
     HTTP_ROUTES,
     INFERENCE_SERVICES,
@@ -14,11 +15,12 @@ from registry.adapters.cluster.api import (
 )
 from registry.domain.objects import ANCHOR, DIGEST_VARIABLE, Object, service_name
 from registry.domain.policy import FP32
-from registry.domain.version import Revision, Version
+from registry.domain.version import Revision, Version, revision_name
 
 CONTAINER = "kserve-container"
 HTTP_PORT = "http1"
 _PORT = 8080
+_STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Pod:
-    """One pod of a revision. address: of its HTTP port, None while it has none. ready: it is a ready endpoint."""
+    """One pod of a revision. address: of its HTTP port, None while it has none. ready: it is a ready endpoint.
+
+    problem: what keeps it from being one, in the cluster's words; None where the cluster names nothing.
+    """
 
     name: str
     incarnation: str
@@ -44,6 +49,7 @@ class Pod:
     ready: bool
     restarts: int
     out_of_memory: bool
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,11 @@ class Sight:
     runtimes: Mapping[str, Object]
     pods: Sequence[Object]
     slices: Sequence[Object]
+    autoscalers: Mapping[str, Object] = field(default_factory=dict)
+
+    def of_kind(self, kind: str) -> Mapping[str, Object]:
+        """By name, the objects of a kind that releases consist of."""
+        return {"InferenceService": self.services, "HTTPRoute": self.routes, "ServingRuntime": self.runtimes}[kind]
 
     def entries(self, service: str) -> tuple[Entry, ...]:
         """The revisions of an InferenceService, the stable one first; none where there is no such object."""
@@ -80,6 +91,10 @@ class Sight:
             and not pod["metadata"].get("deletionTimestamp")
         )
 
+    def incarnations(self) -> frozenset[str]:
+        """Of all pods of the namespace's revisions."""
+        return frozenset(_pod(pod, ready=False).incarnation for pod in self.pods)
+
     def _slices(self, service: str) -> Iterator[Object]:
         label = "kubernetes.io/service-name"
         return (found for found in self.slices if found["metadata"].get("labels", {}).get(label) == service)
@@ -102,6 +117,7 @@ def look(api: Api) -> Sight:
         runtimes=_named(api.list(SERVING_RUNTIMES)),
         pods=api.list(PODS, selector="serving.kserve.io/inferenceservice"),
         slices=api.list(ENDPOINT_SLICES),
+        autoscalers=_named(api.list(AUTOSCALERS)),
     )
 
 
@@ -142,7 +158,23 @@ def _pod(pod: Object, *, ready: bool) -> Pod:
         ready=ready,
         restarts=restarts,
         out_of_memory=any(found and found.get("reason") == "OOMKilled" for found in ended),
+        problem=None if ready else _problem(status, containers),
     )
+
+
+def _problem(status: Mapping[str, Any], containers: Sequence[Mapping[str, Any]]) -> str | None:
+    """`Unschedulable: …`, `CrashLoopBackOff: …`, `Evicted: …`; a container that is just being made is no problem."""
+    conditions = [found for found in status.get("conditions") or () if found["type"] == "PodScheduled"]
+    waiting = [(found.get("state") or {}).get("waiting") for found in containers]
+    told = [
+        *(found for found in waiting if found and found.get("reason") not in _STARTING),
+        *(found for found in conditions if found["status"] == "False"),
+        *([status] if status.get("phase") == "Failed" else ()),
+    ]
+    if not told:
+        return None
+    reason, message = told[0].get("reason") or "not ready", told[0].get("message")
+    return f"{reason}: {message}" if message else str(reason)
 
 
 def _http_port(pod: Object) -> int:
@@ -160,17 +192,34 @@ def told_weights(route: Object | None) -> dict[Version, int] | None:
     """Percent per version as a live route's first rule says; None without a route."""
     if route is None:
         return None
-    rules = route["spec"].get("rules") or ({},)
-    backends = rules[0].get("backendRefs") or ()
+    rules: Sequence[Mapping[str, Any]] = route["spec"].get("rules") or ({},)
+    return _weights(route, rules[0])
+
+
+def _weights(route: Object, rule: Mapping[str, Any]) -> dict[Version, int]:
     prefix, suffix = f"{route['metadata']['name']}-", "-predictor"
     return {
         version_of(backend["name"].removeprefix(prefix).removesuffix(suffix)): int(backend.get("weight", 1))
-        for backend in backends
+        for backend in rule.get("backendRefs") or ()
     }
 
 
+def clusters(namespace: str, route: Object, version: Version) -> frozenset[str]:
+    """Envoy Gateway's names for the backends that send live requests to a version now: by the rule's and the backend's
+    place in the route."""
+    suffix = f"-{revision_name(version)}-predictor"
+    return frozenset(
+        f"httproute/{namespace}/{route['metadata']['name']}/rule/{place}/backend/{index}"
+        for place, rule in enumerate(route["spec"].get("rules") or ())
+        for index, backend in enumerate(rule.get("backendRefs") or ())
+        if backend["name"].endswith(suffix) and backend.get("weight", 1)
+    )
+
+
 def accepted(route: Object) -> bool:
-    """Whether a gateway has taken the route as it is now."""
+    """Whether a gateway has taken the route as it is now, and all its rules say the same weights."""
+    if any(_weights(route, rule) != told_weights(route) for rule in route["spec"].get("rules") or ()):
+        return False
     generation = route["metadata"].get("generation")
     return any(
         condition["type"] == "Accepted"

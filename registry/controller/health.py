@@ -1,0 +1,61 @@
+"""How the controller is: alive while turns end, ready once one ended and the Lease is its own; and its own metrics."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+LONGEST = 300.0
+"""Seconds a turn may take: it hashes new versions and verifies a journal of any length at the start."""
+
+
+@dataclass
+class Health:
+    """holds: whether this process may act. clock: seconds, monotonic."""
+
+    holds: Callable[[], bool]
+    clock: Callable[[], float] = time.monotonic
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    _turns: int = 0
+    _ended: float | None = None
+
+    def __post_init__(self) -> None:
+        self._ended = self.clock()
+        self._counted = Counter("geometry_controller_turns", "Turns that ended.", ["result"], registry=self.registry)
+        for result in ("ok", "failed"):
+            self._counted.labels(result)
+        self._took = Histogram(
+            "geometry_controller_turn_seconds",
+            "From the end of one turn to the end of the next, waiting included.",
+            buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60),
+            registry=self.registry,
+        )
+        Gauge("geometry_controller_acting", "1 while the Lease is its own.", registry=self.registry).set_function(
+            lambda: float(self.holds())
+        )
+
+    def turned(self, *, fine: bool) -> None:
+        """A turn ended."""
+        now, before = self.clock(), self._ended
+        self._counted.labels("ok" if fine else "failed").inc()
+        if before is not None:
+            self._took.observe(now - before)
+        self._turns, self._ended = self._turns + 1, now
+
+    def why_dead(self) -> str | None:
+        """Why this process should be started again; None while it should not. Waiting for the Lease is no reason."""
+        since = self.clock() - (self._ended or 0.0)
+        if self._turns and since > LONGEST:
+            return f"no turn ended for {since:.0f} s, wanted one every {LONGEST:g} s"
+        return None
+
+    def why_unready(self) -> str | None:
+        """Why nothing should be asked of it; None where something may."""
+        if not self.holds():
+            return "another controller holds the Lease"
+        return None if self._turns else "the first turn goes on"
+
+    def metrics(self) -> str:
+        """In Prometheus's text format."""
+        return generate_latest(self.registry).decode()
