@@ -13,6 +13,7 @@ from registry.cli import (
     history,
     label,
     local,
+    manifests,
     models,
     promotion,
     rehearsal,
@@ -48,6 +49,7 @@ for add in (
     backups.add,
     doctor.add,
     local.add,
+    manifests.add,
 ):
     add(app)
 
