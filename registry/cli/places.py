@@ -50,6 +50,10 @@ class Place(Protocol):
     def logs(self) -> str:
         """The command that shows what the controller said."""
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is an installation at all."""
+
     def require_controller(self) -> None:
         """Raise Unreachable, saying how to start it, when nobody would act on a request."""
 
@@ -103,6 +107,10 @@ class LocalPlace:
     home: Home
     pace: ClassVar[float] = 0.2
     logs: str = "`geometry local logs`"
+
+    @property
+    def exists(self) -> bool:
+        return self.home.root.exists()
 
     def require_controller(self) -> None:
         if not runs_here(self.home):

@@ -95,7 +95,8 @@ def _seen(found: Place, model: Model) -> dict[str, Any]:
     try:
         found.require_controller()
     except Unreachable as error:
-        say(f"{error}")
+        if found.exists:
+            say(f"{error}; until then nothing is served")
         return {}
     return found.view(model)
 

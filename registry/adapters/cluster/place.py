@@ -80,6 +80,10 @@ class ClusterPlace:
     def logs(self) -> str:
         return f"`kubectl logs -n {self.api.namespace} deployment/geometry-controller`"
 
+    @property
+    def exists(self) -> bool:
+        return True
+
     def read(self, path: str, **query: str) -> bytes:
         """What the controller answers. Raises Unreachable, NotFound."""
         return self.api.proxied(SERVICE, path, query or None)
