@@ -29,7 +29,7 @@ INSTALL = $(if $(shell command -v uv 2>/dev/null),uv pip install --no-config --q
   --compile-bytecode,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate --no-header --quiet
-EXTRAS := predictor registry training local
+EXTRAS := predictor registry cluster training local
 
 .DEFAULT_GOAL := help
 .PHONY: help install lint format test coverage conformance soak chaos simulate prove bench \

@@ -2,9 +2,10 @@
 
 import json
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
@@ -14,6 +15,7 @@ from registry.domain.version import DEFAULT_MODEL, model_name, version_name
 from registry.store.home import home as installation
 from training.errors import TrainingError
 from training.settings import ModelType, Settings
+from training.submission import submission
 
 if TYPE_CHECKING:
     from training.run import Outcome
@@ -58,6 +60,15 @@ def train(
     home: Annotated[
         Path | None, typer.Option("--home", help="The installation's folder (default: $GEOMETRY_HOME or .geometry).")
     ] = None,
+    submit: Annotated[bool, typer.Option("--submit", help="As a Job of a cluster, told here as it goes.")] = False,
+    cluster: Annotated[str | None, typer.Option("--context", help="Of the kubeconfig, with --submit.")] = None,
+    namespace: Annotated[str | None, typer.Option("-n", "--namespace", help="With --submit.")] = None,
+    image: Annotated[str | None, typer.Option(help="The Job's, with --submit.")] = None,
+    cpu: Annotated[str | None, typer.Option(help="The Job's, such as 4 or 500m, with --submit.")] = None,
+    memory: Annotated[str | None, typer.Option(help="The Job's, such as 6Gi, with --submit.")] = None,
+    data_claim: Annotated[
+        str | None, typer.Option(help="PersistentVolumeClaim with folders named like their classes, with --submit.")
+    ] = None,
 ) -> None:
     """Train a network on rendered shapes or your images, track it in MLflow, and with --register-model publish it."""
     if not register_model and (model_version or stage or baseline):
@@ -80,6 +91,20 @@ def train(
         baseline=version_name(baseline) if baseline else None,
         resume=resume,
     )
+    where = {
+        "--context": cluster,
+        "--namespace": namespace,
+        "--image": image,
+        "--cpu": cpu,
+        "--memory": memory,
+        "--data": data_claim,
+    }
+    given = {option: value for option, value in where.items() if value is not None}
+    if submit:
+        _submit(context, settings, given, stage=stage, output=output)
+        return
+    if given:
+        raise typer.BadParameter("--context, --namespace, --image, --cpu, --memory and --data-claim need --submit")
     _train(context, settings, stage=stage, output=output, home=home)
 
 
@@ -114,12 +139,34 @@ def _train(
     outcome.require_tracked()
 
 
+def _submit(
+    context: typer.Context, settings: Settings, where: Mapping[str, str], *, stage: Stage | None, output: Format
+) -> None:
+    """Have a Job of a cluster do it, print what it printed, and end as it ended."""
+    if settings.data or settings.weights:
+        raise typer.BadParameter("--data and --weights name files of this machine: with --submit use --data-claim")
+    options = [part for option in where.items() for part in option]
+    code, told = _verb(context, "submit", [*options, "--", *submission(settings, claimed="--data" in where)])
+    if code != 0:
+        raise typer.Exit(code)
+    outcome = json.loads(told)
+    _show(outcome, output)
+    if outcome["version"] is not None and stage in (Stage.STAGING, Stage.PRODUCTION):
+        place = [part for option in ("--context", "--namespace") if option in where for part in (option, where[option])]
+        _verb(context, "promote", [outcome["version"], "--to", stage, "--yes", "-m", outcome["model"], *place])
+
+
 def _promote(context: typer.Context, arguments: list[str]) -> None:
-    """Ask as the user would: `promote` is the verb beside this one. It raises what refuses it."""
-    verb = getattr(context.find_root().command, "commands", {}).get("promote")
+    """Ask as the user would. It raises what refuses it."""
+    _verb(context, "promote", arguments)
+
+
+def _verb(context: typer.Context, name: str, arguments: list[str]) -> Any:
+    """Call the verb beside this one; whose packages are not known here."""
+    verb = getattr(context.find_root().command, "commands", {}).get(name)
     if verb is None:
-        raise TrainingError(f"no `promote` here to ask; run: geometry promote {' '.join(arguments)}")
-    verb.main(arguments, prog_name="geometry promote", standalone_mode=False)
+        raise TrainingError(f"no `{name}` here to ask; run: geometry {name} {' '.join(arguments)}")
+    return verb.main(arguments, prog_name=f"geometry {name}", standalone_mode=False)
 
 
 def _print(outcome: "Outcome", output: Format) -> None:
@@ -136,10 +183,14 @@ def _print(outcome: "Outcome", output: Format) -> None:
         "int8": outcome.int8,
         "next": f"geometry promote {outcome.version} --to production" if published else None,
     }
+    _show(told, output)
+
+
+def _show(told: Mapping[str, object], output: Format) -> None:
     if output is Format.JSON:
         print(json.dumps(told))
     elif output is Format.YAML:
-        print(yaml.safe_dump(told, sort_keys=False), end="")
+        print(yaml.safe_dump(dict(told), sort_keys=False), end="")
     else:
         for name, value in told.items():
             if value is not None:

@@ -18,6 +18,7 @@ from registry.cli import (
     rehearsal,
     report,
     status,
+    submit,
 )
 from registry.domain.errors import InvalidName, JournalDamaged, NotFound, Refused, RegistryError, Unreachable
 
@@ -48,6 +49,7 @@ for add in (
     backups.add,
     doctor.add,
     local.add,
+    submit.add,
 ):
     add(app)
 

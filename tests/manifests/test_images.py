@@ -55,7 +55,7 @@ def test_a_health_check_asks_what_the_pods_probe():
 
 def test_serving_images_have_no_tensorflow_and_no_mlflow():
     locks = set(re.findall(r"requirements/(\w+)\.txt", FILES["predictor"]))
-    assert locks == {"build", "predictor", "registry"}
+    assert locks == {"build", "predictor", "cluster"}
     for lock in locks:
         names = re.findall(r"^([a-z0-9_.-]+)", (ROOT / f"requirements/{lock}.txt").read_text(), re.MULTILINE)
         assert {"tensorflow", "tensorflow-cpu", "keras", "mlflow", "mlflow-skinny"} & set(names) == set()

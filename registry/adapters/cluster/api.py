@@ -24,6 +24,9 @@ APPLY, MERGE, JSON = "application/apply-patch+yaml", "application/merge-patch+js
 CONNECT, READ = 3.0, 10.0
 """Seconds a server may take to be reached, and to answer."""
 
+QUIET = 600.0
+"""Seconds a log may say nothing before it is asked for again."""
+
 NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 """Where a pod with a service account finds the name of its namespace."""
 
@@ -150,6 +153,22 @@ class Api:
                 yield from (json.loads(line) for line in lines if line)
         except (urllib3.exceptions.HTTPError, client.ApiException, ValueError) as error:
             raise Unreachable(f"watching {resource.plural}: {type(error).__name__}") from error
+
+    def log(self, pod: str, *, follow: bool) -> Iterator[str]:
+        """Lines of what a pod's one container said since it started; follow: and says, until it ends."""
+        query = {"follow": "true" if follow else "false"}
+        url, headers = self._parameters("GET", PODS.path(self.namespace, pod, "log"), query, None)
+        try:
+            answer = self._connection.call_api("GET", url, headers, _request_timeout=(CONNECT, QUIET))
+            _check(answer.status, answer.response.data if answer.status >= 400 else b"", pod)
+            buffer = b""
+            for chunk in answer.response.stream(65536, decode_content=True):
+                *lines, buffer = (buffer + chunk).split(b"\n")
+                yield from (line.decode(errors="replace") for line in lines)
+        except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
+            raise Unreachable(f"log of {pod}: {type(error).__name__}") from error
+        if buffer:
+            yield buffer.decode(errors="replace")
 
     def _asked(self, method: str, path: str, **asked: Any) -> Object:
         found: Object = json.loads(self._read(method, path, **asked))

@@ -1,0 +1,73 @@
+"""A version goes in and out under live traffic: no request fails, no pod that should survive restarts."""
+
+import pytest
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
+
+RATE = 200.0
+"""Requests a second: a step then needs well under a minute of clean answers."""
+
+
+@pytest.fixture(scope="module")
+def story(installation):
+    """Train, promote, roll back, promote again and abort under traffic; what was seen at each point."""
+    ((stable, share),) = installation.weights().items()
+    assert share == 100
+    survivors = installation.pods(stable)
+    version = installation.train(f"e2e-{installation.get('promotions')['metadata']['resourceVersion']}")
+    canary = f"v{version.replace('.', '-')}"
+    seen = {"stable": stable, "canary": canary, "survivors": survivors}
+    with installation.traffic(rate=RATE) as tally:
+        promoted = installation.ask("promote", version=version, to="production")
+        seen["stepped"] = installation.wait(promoted, "jsonpath={.status.weight}=10")["status"]
+        seen["promoted"] = installation.wait(promoted, "condition=Complete")["status"]
+        installation.kubectl("wait", "httproute/shapes", *weight(100, of=canary), "--timeout=120s")
+        seen["in production"] = installation.weights()
+        back = installation.ask("rollback", reason="a test")
+        seen["rolled back"] = installation.wait(back, "condition=Complete")["status"]
+        installation.kubectl("wait", "httproute/shapes", *weight(100, of=stable), "--timeout=120s")
+        seen["after rollback"] = installation.weights()
+        again = installation.ask("promote", version=version, to="production")
+        installation.wait(again, "jsonpath={.status.weight}=10")
+        installation.control(again, "abort")
+        seen["aborted"] = installation.wait(again, "condition=Complete")["status"]
+        seen["after abort"] = installation.weights()
+        seen["survived"] = installation.pods(stable)
+    return {**seen, "tally": tally}
+
+
+def weight(percent: int, *, of: str) -> tuple[str, ...]:
+    place = f"{{.spec.rules[0].backendRefs[?(@.name=='shapes-{of}-predictor')].weight}}"
+    return (f"--for=jsonpath={place}={percent}",)
+
+
+def test_no_request_failed(story):
+    assert story["tally"].failures == []
+
+
+def test_there_was_traffic_for_both_versions(story):
+    answers = story["tally"].answers
+    assert len(answers) == 2
+    assert min(answers.values()) > 500
+
+
+def test_no_pod_of_the_old_version_restarted_or_was_replaced(story):
+    assert story["survivors"]
+    assert set(story["survivors"]) <= set(story["survived"])
+    assert set(story["survived"].values()) == {0}
+
+
+def test_the_new_version_went_to_production_by_evidence(story):
+    assert story["promoted"]["phase"] in ("Guarding", "Succeeded")
+    assert story["promoted"]["verdict"]["kind"] == "promote"
+    assert story["in production"] == {story["canary"]: 100}
+
+
+def test_a_rollback_gave_the_traffic_back(story):
+    assert story["rolled back"]["phase"] == "Succeeded"
+    assert story["after rollback"] == {story["stable"]: 100}
+
+
+def test_an_abort_gave_the_traffic_back(story):
+    assert story["aborted"]["phase"] == "Aborted"
+    assert story["after abort"] == {story["stable"]: 100}
