@@ -13,6 +13,7 @@ from registry.cli import (
     history,
     label,
     local,
+    manifests,
     models,
     promotion,
     rehearsal,
@@ -50,6 +51,7 @@ for add in (
     doctor.add,
     local.add,
     submit.add,
+    manifests.add,
 ):
     add(app)
 

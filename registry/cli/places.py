@@ -16,7 +16,7 @@ from registry.cli.options import NAMESPACE, now, place, user
 from registry.domain.account import Account
 from registry.domain.card import Card
 from registry.domain.checklist import Candidate
-from registry.domain.errors import Unreachable
+from registry.domain.errors import RegistryError, Unreachable
 from registry.domain.fold import fold
 from registry.domain.journal import NO_ANCHOR, Anchor, Entry
 from registry.domain.label_lines import Label
@@ -174,9 +174,11 @@ def installation(home: Path | None, context: str | None, namespace: str | None) 
     """The installation that was named: a namespace where there is a context, else this machine's folder."""
     found = place(home)
     if context is not None:
-        from registry.adapters.cluster.api import connect  # a machine's installation needs no Kubernetes client
-        from registry.adapters.cluster.place import ClusterPlace
-
+        try:
+            from registry.adapters.cluster.api import connect  # a machine's installation needs no Kubernetes client
+            from registry.adapters.cluster.place import ClusterPlace
+        except ModuleNotFoundError as error:
+            raise RegistryError(f"{error.name} is not installed here; install the extra `cluster`") from error
         return ClusterPlace(connect(context, namespace), found.root / "reports" / context)
     if namespace not in (None, os.environ.get(NAMESPACE)):
         raise typer.BadParameter(f"--namespace {namespace}: of which cluster? Add --context")

@@ -48,6 +48,12 @@ def storage_uri(model: Model, version: Version) -> str:
     return f"{STORE_CLAIM}models/{model}/{version}"
 
 
+def predictors(service: Mapping[str, Any]) -> tuple[Object, ...]:
+    """The stable predictor of an InferenceService, and those of its canaries."""
+    spec = service["spec"]
+    return (spec["predictor"], *(canary["predictor"] for canary in spec.get("canary") or ()))
+
+
 def anchor_text(anchor: Anchor) -> str:
     """`17:<sha256>`, the value of the annotation."""
     return f"{anchor.sequence}:{anchor.sha256}"

@@ -29,8 +29,9 @@ from registry.domain.errors import Conflict, RegistryError
 from registry.domain.journal import Anchor
 from registry.domain.objects import STAGING, Object, Templates, parse_anchor
 from registry.domain.observation import Endpoint, ObservedRevision, ObservedRoute
-from registry.domain.policy import Policy, Serving
+from registry.domain.policy import Policy, Serving, WriteMode
 from registry.domain.release import Release, RevisionRelease
+from registry.domain.validated import is_carried
 from registry.domain.version import Model, Version, revision_name
 
 _log = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ class ClusterSubstrate:
         """One step towards each release. What the API server refuses is said once and tried again."""
         for release in releases:
             try:
-                self._step(release, self._policy().serving, now)
+                self._step(release, self._policy(), now)
             except Conflict as error:
                 _log.info("apply.conflict model=%s reason=%s", release.model, error)
             except RegistryError as error:
@@ -130,24 +131,27 @@ class ClusterSubstrate:
             else:
                 self._problems.pop(release.model, None)
 
-    def _step(self, release: Release, serving: Serving, now: datetime) -> None:
+    def _step(self, release: Release, policy: Policy, now: datetime) -> None:
+        gitops, serving = policy.write_mode is WriteMode.GITOPS, policy.serving
         known, sight = self._known[release.model], self._sight(release.model)
         known.staged = release.staging
         fence = Fence(self._api, release.model, mark(sight.routes.get(release.model)))
         present = self._presence.present(release, sight, known.applied[0] if known.applied else None, now)
         route = live_route(release, present, self._templates, serving)
         if route is not None and leaving(release, present):
-            self._writer.put(route, sight.routes, fence)
+            self._writer.put(route, sight.routes, fence, shared=gitops)
             return
         made = {(one["kind"], one["metadata"]["name"]): one for one in self._rendered(release, present, serving)}
-        for (kind, _), one in made.items():
-            self._writer.put(one, sight.of_kind(kind), fence)
-        for service_left in self._services_left(release.model, sight, present, made):
-            self._writer.remove(service_left, fence)
-        for found in unused(release.model, sight, made):
-            self._writer.remove(found, fence)
-        if route is not None:
-            self._writer.put(route, sight.routes, fence)
+        for (kind, name), one in made.items():
+            if not (gitops and is_carried(kind, name, release)):
+                self._writer.put(one, sight.of_kind(kind), fence)
+        left = (*self._services_left(release.model, sight, present, made), *unused(release.model, sight, made))
+        for found in left:
+            if not (gitops and is_carried(found["kind"], found["metadata"]["name"], release)):
+                self._writer.remove(found, fence)
+        # What git carries is waited for, so that only weights are written to it.
+        if route is not None and (not gitops or present.told is not None):
+            self._writer.put(route, sight.routes, fence, shared=gitops)
 
     def _rendered(self, release: Release, present: Present, serving: Serving) -> Iterator[Object]:
         """Everything but the live route: runtime, revisions, staging revision and routes of tests."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from registry.adapters.cluster.sight import Sight
 from registry.adapters.cluster.writing import is_ours
-from registry.domain.objects import STAGING, Object
+from registry.domain.objects import STAGING, Object, predictors
 from registry.domain.version import Model
 
 _RUNTIME = re.compile(r"geometry-[0-9a-f]{8}")
@@ -50,9 +50,3 @@ def _runtimes(sight: Sight) -> frozenset[str]:
         for service in sight.services.values()
         for predictor in predictors(service)
     )
-
-
-def predictors(service: Object) -> tuple[Object, ...]:
-    """The stable predictor of an InferenceService, and those of its canaries."""
-    spec = service["spec"]
-    return (spec["predictor"], *(canary["predictor"] for canary in spec.get("canary") or ()))

@@ -65,10 +65,11 @@ class Writer:
     told: Callable[[Object, str, str], None]
     _written: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
 
-    def put(self, made: Object, seen: Mapping[str, Object], fence: Fence) -> bool:
+    def put(self, made: Object, seen: Mapping[str, Object], fence: Fence, *, shared: bool = False) -> bool:
         """Make the object of this name so; says whether something was written.
 
-        Raises Conflict when it was changed since it was seen, and Refused for one that somebody else made.
+        shared: git writes it too, so that its hand is nothing to tell. Raises Conflict when it was changed since it was
+        seen, and Refused for one that somebody else made.
         """
         key, wanted = (made["kind"], made["metadata"]["name"]), sha256(canonical_bytes(made))
         found = seen.get(key[1])
@@ -80,7 +81,12 @@ class Writer:
         version = found["metadata"]["resourceVersion"] if found is not None else None
         before = self._written.pop(key, None)  # whoever gets no answer does not know whether it is written
         answer = self.api.apply(resource_of(made), made, version=version)
-        if found is not None and before is not None and before[1] != found["metadata"].get("generation", 0):
+        if (
+            found is not None
+            and before is not None
+            and not shared
+            and before[1] != found["metadata"].get("generation", 0)
+        ):
             self._tell(answer, found)
         if resource_of(made) is HTTP_ROUTES and key[1] == fence.model:
             fence.passed(answer)
