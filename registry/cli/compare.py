@@ -4,14 +4,21 @@ from typing import Annotated, Any
 
 import typer
 
-from registry.cli.asking import controller_runs
 from registry.cli.completion import ModelOption, complete_version
-from registry.cli.options import BRING_BACK, MODEL, Format, FormatOption, HomeOption, advising, place
+from registry.cli.options import (
+    BRING_BACK,
+    MODEL,
+    ContextOption,
+    Format,
+    FormatOption,
+    HomeOption,
+    NamespaceOption,
+    advising,
+)
+from registry.cli.places import installation
 from registry.cli.printing import print_data, print_table
 from registry.domain.comparison import compare, document
 from registry.domain.version import model_name, version_name
-from registry.store.candidate import read_candidate
-from registry.store.view import read_view
 
 
 def compare_versions(
@@ -20,17 +27,18 @@ def compare_versions(
     model: ModelOption = MODEL,
     output: FormatOption = Format.TABLE,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Compare two versions on the same test images: accuracy, recall, calibration, size, SLO, int8.
 
     Intervals are 95 % and paired; classes are significant at 5 % all together (McNemar's exact test, after Holm).
     """
-    found, name = place(home), model_name(model)
-    store, trust = found.versions(), found.trust()
-    sides = [read_candidate(store, trust, name, version_name(version)) for version in (base, candidate)]
+    found, name = installation(home, context, namespace), model_name(model)
+    sides = [found.candidate(name, version_name(version)) for version in (base, candidate)]
     with advising(BRING_BACK):
         seen = document(compare(*sides))
-    revisions = read_view(found, name).get("revisions", {}) if controller_runs(found) else {}
+    revisions = found.view(name).get("revisions", {}) if found.controller_runs() else {}
     traffic = {side: (revisions.get(seen[side]) or {}).get("traffic") for side in ("base", "candidate")}
     seen["traffic"] = traffic
     if output is Format.TABLE:

@@ -1,23 +1,24 @@
 """`geometry pause`, `resume`, `abort` and `approve`: requests about what is in progress, or about to be."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from registry.cli.asking import ask, require_controller
+from registry.cli.asking import ask
 from registry.cli.completion import ModelOption
 from registry.cli.options import (
     AS,
     MODEL,
     AsOption,
+    ContextOption,
     HomeOption,
+    NamespaceOption,
     ReasonOption,
     YesOption,
     confirm,
-    place,
     say,
 )
+from registry.cli.places import Place, installation
 from registry.domain.summary import summary
 from registry.domain.version import model_name, version_name
 
@@ -30,14 +31,28 @@ def add(app: typer.Typer) -> None:
         app.command()(verb)
 
 
-def pause(reason: ReasonOption = "", by: AsOption = AS, model: ModelOption = MODEL, home: HomeOption = None) -> None:
+def pause(
+    reason: ReasonOption = "",
+    by: AsOption = AS,
+    model: ModelOption = MODEL,
+    home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
     """Stop a rollout where it is: weights stay and the soak stands still, what is harmful still goes back."""
-    _control("pause", reason, by, model, home)
+    _control(installation(home, context, namespace), "pause", reason, by, model)
 
 
-def resume(reason: ReasonOption = "", by: AsOption = AS, model: ModelOption = MODEL, home: HomeOption = None) -> None:
+def resume(
+    reason: ReasonOption = "",
+    by: AsOption = AS,
+    model: ModelOption = MODEL,
+    home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
     """Go on with a paused rollout."""
-    _control("resume", reason, by, model, home)
+    _control(installation(home, context, namespace), "resume", reason, by, model)
 
 
 def abort(
@@ -46,16 +61,19 @@ def abort(
     model: ModelOption = MODEL,
     yes: YesOption = False,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """End a rollout without blame, or withdraw a promotion that waits: the canary's weight goes first."""
-    require_controller(place(home))
+    found = installation(home, context, namespace)
+    found.require_controller()
     confirm(f"Abort what is in progress of {model}?", yes=yes)
-    _control("abort", reason, by, model, home)
+    _control(found, "abort", reason, by, model)
 
 
-def _control(action: str, reason: str, by: str | None, model: str, home: Path | None) -> None:
+def _control(found: Place, action: str, reason: str, by: str | None, model: str) -> None:
     request = {"action": action, "version": None, "to": "", "reason": reason}
-    entry = ask(place(home), model_name(model), request, seconds=ANSWER, by=by)
+    entry = ask(found, model_name(model), request, seconds=ANSWER, by=by)
     say(f"accepted: {summary(entry)}")
 
 
@@ -65,8 +83,10 @@ def approve(
     by: AsOption = AS,
     model: ModelOption = MODEL,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Say yes to a version, bound to its digest. How many others than the requester must is in the policy."""
     request = {"action": "approve", "version": version_name(version), "to": "", "reason": reason}
-    entry = ask(place(home), model_name(model), request, seconds=ANSWER, by=by)
+    entry = ask(installation(home, context, namespace), model_name(model), request, seconds=ANSWER, by=by)
     say(f"accepted: {summary(entry)}")

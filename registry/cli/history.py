@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.asking import acted_upon
 from registry.cli.completion import ModelOption
-from registry.cli.options import MODEL, Format, FormatOption, HomeOption, now, place
+from registry.cli.options import MODEL, ContextOption, Format, FormatOption, HomeOption, NamespaceOption, now
+from registry.cli.places import installation
 from registry.cli.printing import print_data, print_table
 from registry.domain.documents import moment, timestamp
 from registry.domain.errors import InvalidDocument
@@ -34,10 +34,12 @@ def history(
     model: ModelOption = MODEL,
     output: FormatOption = Format.TABLE,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Print the journal: what was asked, by whom, what was decided, and why; with --at what served at that time."""
-    found, name = place(home), model_name(model)
-    anchor = acted_upon(found, name)
+    found, name = installation(home, context, namespace), model_name(model)
+    anchor = found.acted_upon(name)
     entries = found.journal_of(name).read()
     check_anchor(entries, anchor)
     if at is not None:

@@ -12,9 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from registry.cli.asking import acted_upon, require_controller, wait_for
+from registry.cli.asking import wait_for
 from registry.cli.completion import ModelOption
-from registry.cli.options import MODEL, Format, FormatOption, HomeOption, now, place
+from registry.cli.options import MODEL, ContextOption, Format, FormatOption, HomeOption, NamespaceOption
+from registry.cli.places import Journal, Place, installation
 from registry.cli.printing import print_data
 from registry.domain.errors import InvalidDocument, NotFound
 from registry.domain.fold import fold
@@ -22,9 +23,6 @@ from registry.domain.journal import Entry, Kind, check_anchor
 from registry.domain.label_lines import parse_labels
 from registry.domain.state import State
 from registry.domain.version import model_name
-from registry.store.candidate import read_recorded_card
-from registry.store.home import Home
-from registry.store.journal import JournalStore
 
 WAIT = 60.0
 """Seconds the controller may take: a turn for each thousand of labels."""
@@ -40,18 +38,20 @@ def label(
     model: ModelOption = MODEL,
     output: FormatOption = Format.TABLE,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Say which classes images really showed; the first label of an image counts.
 
     A wrong line is told with its number, and then nothing is taken.
     """
-    found, name = place(home), model_name(model)
-    anchor, journal = acted_upon(found, name), found.journal_of(name)
+    found, name = installation(home, context, namespace), model_name(model)
+    anchor, journal = found.acted_upon(name), found.journal_of(name)
     entries = journal.read()
     labels = parse_labels(_text(file), where=file, classes=_classes(found, fold(name, entries)))
-    require_controller(found)
+    found.require_controller()
     check_anchor(entries, anchor)
-    names = frozenset(found.labels_of(name).add(labels, now=now()))
+    names = frozenset(found.leave_labels(name, labels))
     print_data(_summed(_recorded(found, journal, names, seconds=timeout)), output)
 
 
@@ -63,31 +63,31 @@ def _text(file: str) -> str:
         raise InvalidDocument(f"{file}: byte {error.start} is no UTF-8, wanted lines of text") from error
 
 
-def _classes(found: Home, state: State) -> Sequence[str]:
+def _classes(found: Place, state: State) -> Sequence[str]:
     """What running versions may say: another class is a slip. Empty where no card can be read."""
-    model, store = state.model, found.versions()
+    model = state.model
     if not state.versions:
         raise NotFound(f"{model}: has no version, so nothing was answered; -m names another model")
     rollout = state.rollout
     names: dict[str, None] = {}
     for version in (state.production, rollout.version if rollout is not None else None):
         if version is not None:
-            card = read_recorded_card(store, model, version, digest=state.version(version).digest)
+            card = found.recorded_card(model, version, digest=state.version(version).digest)
             names |= dict.fromkeys(card.classes if card is not None else ())
     return tuple(names)
 
 
-def _recorded(found: Home, journal: JournalStore, names: Collection[str], *, seconds: float) -> list[Entry]:
+def _recorded(found: Place, journal: Journal, names: Collection[str], *, seconds: float) -> list[Entry]:
     """Wait for the entries of these files; raises Unreachable or TimeoutError."""
 
     def look() -> list[Entry] | None:
         entries = [entry for entry in journal.read() if entry.kind is Kind.LABELLED and entry.data["file"] in names]
         if len(entries) == len(names):
             return entries
-        require_controller(found)
+        found.require_controller()
         return None
 
-    return wait_for(look, seconds=seconds, what="labels, which wait for the controller and count later")
+    return wait_for(found, look, seconds=seconds, what="labels, which wait for the controller and count later")
 
 
 def _summed(entries: Sequence[Entry]) -> dict[str, Any]:

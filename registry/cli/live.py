@@ -10,13 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from registry.cli.asking import require_controller
 from registry.cli.evidence import Gauge, evidence, pairs
+from registry.cli.places import Place
 from registry.cli.status import bar, headline, rows
 from registry.domain.fold import fold
 from registry.domain.state import State
 from registry.domain.version import Model
-from registry.store.home import Home
 
 REDRAW = 0.5
 """Seconds between two pictures; the controller's view is a second old at most."""
@@ -28,19 +27,19 @@ _COLUMNS = {
 _COLOURS = {"promote": "green", "hold": "yellow", "rollback": "red", "error": "magenta"}
 
 
-def watch(home: Home, model: Model, document: Callable[[State], Mapping[str, Any]], *, seconds: float) -> None:
+def watch(place: Place, model: Model, document: Callable[[State], Mapping[str, Any]], *, seconds: float) -> None:
     """Draw until nothing is in progress or waiting. Raises Unreachable without a controller, and TimeoutError."""
-    journal, deadline = home.journal_of(model), time.monotonic() + seconds
+    journal, deadline = place.journal_of(model), time.monotonic() + seconds
     with Live(console=Console(), auto_refresh=False, transient=True) as live:
         while True:
             state = fold(model, journal.read())
             live.update(picture(document(state)), refresh=True)
             if state.rollout is None and not state.requests:
                 return
-            require_controller(home)
+            place.require_controller()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the rollout: still in progress after {seconds:g} s; `geometry status` shows it")
-            time.sleep(REDRAW)
+            time.sleep(max(REDRAW, place.pace))
 
 
 def picture(seen: Mapping[str, Any]) -> RenderableType:

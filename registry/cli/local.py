@@ -13,9 +13,10 @@ import typer
 
 from registry.adapters.local.envoy import Ports
 from registry.adapters.local.state import LocalState, read_state
-from registry.cli.asking import controller_runs, wait_for
+from registry.cli.asking import wait_for
 from registry.cli.completion import complete_log
-from registry.cli.options import Format, FormatOption, HomeOption, place, say, state_of
+from registry.cli.options import Format, FormatOption, HomeOption, place, say
+from registry.cli.places import LocalPlace, runs_here, state_of
 from registry.cli.printing import print_data, print_table
 from registry.domain.errors import Unreachable
 from registry.domain.version import Model
@@ -67,10 +68,10 @@ def up(
 ) -> None:
     """Start controller, Envoy and what the journal says shall run; wait until production serves."""
     found = place(home)
-    if not controller_runs(found):
+    if not runs_here(found):
         _prepare(found)
         _start(found, Ports(port, pinned_port, admin_port))
-    state = wait_for(lambda: read_state(found.root), seconds=UP, what="the controller's state")
+    state = wait_for(LocalPlace(found), lambda: read_state(found.root), seconds=UP, what="the controller's state")
     _await_serving(found)
     say(f"live traffic: {state.public}   tests: {state.pinned}   Envoy: {state.admin}")
 
@@ -103,18 +104,18 @@ def _start(home: Home, ports: Ports) -> None:
         state = read_state(home.root)
         return True if state is not None and state.controller == process.pid else None
 
-    wait_for(started, seconds=UP, what=f"the controller ({log})")
+    wait_for(LocalPlace(home), started, seconds=UP, what=f"the controller ({log})")
 
 
 def _await_serving(home: Home) -> None:
     """Wait until every model that has a version in production serves it."""
     for model in home.journals():
-        wait_for(partial(_serves, home, model), seconds=SERVING, what=f"{model} to serve")
+        wait_for(LocalPlace(home), partial(_serves, home, model), seconds=SERVING, what=f"{model} to serve")
 
 
 def _serves(home: Home, model: Model) -> bool | None:
     """True when the version in production has live traffic; raises Unreachable when the controller is stopped."""
-    state, view = state_of(home, model), read_view(home, model)
+    state, view = state_of(LocalPlace(home), model), read_view(home, model)
     if view.get("problem"):
         raise Unreachable(view["problem"])
     weights = view.get("weights") or {}
@@ -124,20 +125,21 @@ def _serves(home: Home, model: Model) -> bool | None:
 def down(home: HomeOption = None) -> None:
     """Stop controller, Envoy and all revisions; requests in flight are finished."""
     found = place(home)
-    if not controller_runs(found):
+    if not runs_here(found):
         say("nothing runs here")
         return
     pid = int(found.lock.read_text().strip() or 0)
     if pid:
         os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: None if controller_runs(found) else True, seconds=DOWN, what=f"the end of process {pid}")
+    what = f"the end of process {pid}"
+    wait_for(LocalPlace(found), lambda: None if runs_here(found) else True, seconds=DOWN, what=what)
     say("stopped")
 
 
 def local_status(output: FormatOption = Format.TABLE, home: HomeOption = None) -> None:
     """Show processes, ports and addresses."""
     found = place(home)
-    state = read_state(found.root) if controller_runs(found) else None
+    state = read_state(found.root) if runs_here(found) else None
     if state is None:
         raise Unreachable(f"{found.root}: nothing runs here; start it with `geometry local up`")
     rows = _processes(state)

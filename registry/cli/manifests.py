@@ -13,15 +13,14 @@ import typer
 import yaml
 
 from registry.cli.completion import ModelOption
-from registry.cli.options import MODEL, HomeOption, now, place, say, state_of
+from registry.cli.options import MODEL, ContextOption, HomeOption, NamespaceOption, now, say
+from registry.cli.places import Place, installation, state_of
 from registry.domain.errors import InvalidDocument, Refused, RegistryError
 from registry.domain.objects import Object, render
 from registry.domain.state import State, release
 from registry.domain.validated import carried, heading, validated
 from registry.manifests import read_templates
 from registry.store import durable
-from registry.store.home import Home
-from registry.store.policy import load_policy
 
 RELEASE = "release.yaml"
 
@@ -42,15 +41,26 @@ def add(parent: typer.Typer) -> None:
     parent.add_typer(app, name="manifests")
 
 
-def render_verb(model: ModelOption = MODEL, home: HomeOption = None) -> None:
+def render_verb(
+    model: ModelOption = MODEL,
+    home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
     """Print the objects of the release as it is now, with the weights of a step in progress."""
-    found = place(home)
-    print(_text(render(release(state_of(found, model)), read_templates(), load_policy(found.policy).serving)), end="")
+    found = installation(home, context, namespace)
+    print(_text(render(release(state_of(found, model)), read_templates(), found.policy().serving)), end="")
 
 
-def diff(into: IntoArgument, model: ModelOption = MODEL, home: HomeOption = None) -> None:
+def diff(
+    into: IntoArgument,
+    model: ModelOption = MODEL,
+    home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
     """Print how release.yaml differs from the validated release; exit 3 when it does."""
-    found, path = place(home), into / RELEASE
+    found, path = installation(home, context, namespace), into / RELEASE
     state = state_of(found, model)
     lines = difflib.unified_diff(
         _read(path).splitlines(keepends=True),
@@ -68,9 +78,11 @@ def release_verb(
     follow: Annotated[bool, typer.Option("--follow", help="Go on, and commit every change to git.")] = False,
     model: ModelOption = MODEL,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Write release.yaml whole: the validated release, never the weights of a step. Pushing is yours."""
-    found = place(home)
+    found = installation(home, context, namespace)
     if not follow:
         write(found, state_of(found, model), into / RELEASE)
         return
@@ -82,7 +94,7 @@ def release_verb(
         time.sleep(LOOK)
 
 
-def write(found: Home, state: State, path: Path) -> bool:
+def write(found: Place, state: State, path: Path) -> bool:
     """Write the file where other objects are wanted than it has; says whether it did."""
     text = whole(found, state, path)
     if _objects(path, text) == _objects(path, _read(path)):
@@ -92,10 +104,10 @@ def write(found: Home, state: State, path: Path) -> bool:
     return True
 
 
-def whole(found: Home, state: State, path: Path) -> str:
+def whole(found: Place, state: State, path: Path) -> str:
     """The text of release.yaml; what it says now tells which runtimes revisions began with."""
     before = _objects(path, _read(path))
-    made = carried(validated(state), read_templates(), load_policy(found.policy).serving, before)
+    made = carried(validated(state), read_templates(), found.policy().serving, before)
     return heading(state.head) + _text(made)
 
 

@@ -7,14 +7,14 @@ import typer
 from registry.cli import retirement, transfer
 from registry.cli.compare import compare_versions
 from registry.cli.completion import ModelOption, VersionArgument
-from registry.cli.options import BRING_BACK, MODEL, Format, FormatOption, HomeOption, place, state_of
+from registry.cli.options import BRING_BACK, MODEL, ContextOption, Format, FormatOption, HomeOption, NamespaceOption
+from registry.cli.places import installation, state_of
 from registry.cli.printing import print_data
 from registry.domain.card import Card
 from registry.domain.comparison import slo_document
 from registry.domain.documents import timestamp
 from registry.domain.errors import NotFound, NotVerified
 from registry.domain.version import model_name, version_name
-from registry.store.candidate import read_candidate, read_recorded_card
 
 
 def add(app: typer.Typer) -> None:
@@ -27,21 +27,27 @@ def add(app: typer.Typer) -> None:
     app.add_typer(verbs, name="models")
 
 
-def list_versions(model: ModelOption = MODEL, output: FormatOption = Format.TABLE, home: HomeOption = None) -> None:
+def list_versions(
+    model: ModelOption = MODEL,
+    output: FormatOption = Format.TABLE,
+    home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
     """List the versions of a model, oldest first."""
-    found = place(home)
-    state, store = state_of(found, model), found.versions()
+    found = installation(home, context, namespace)
+    state = state_of(found, model)
     rows: list[dict[str, Any]] = [
         {
             "version": version.version,
             "stage": "deleted" if version.deleted else version.stage.value,
-            "variants": _variants(read_recorded_card(store, state.model, version.version, digest=version.digest)),
+            "variants": _variants(found.recorded_card(state.model, version.version, digest=version.digest)),
             "digest": version.digest if output is not Format.TABLE else version.digest[:12],
             "published": timestamp(version.published),
         }
         for version in sorted(state.versions.values(), key=lambda version: version.sequence)
     ]
-    waiting = [version for version in store.versions(state.model) if version not in state.versions]
+    waiting = [version for version in found.stored(state.model) if version not in state.versions]
     rows += [{"version": version, "stage": "not yet published"} for version in waiting]
     print_data(rows, output, columns=("version", "stage", "variants", "digest", "published"))
 
@@ -56,13 +62,15 @@ def get_version(
     model: ModelOption = MODEL,
     output: FormatOption = Format.TABLE,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Verify one version and print its card. Exit 1 names the file that is not what was signed."""
-    found, name, chosen = place(home), model_name(model), version_name(version)
+    found, name, chosen = installation(home, context, namespace), model_name(model), version_name(version)
     known = state_of(found, model).versions.get(chosen)
     if known is not None and known.deleted:
         raise NotFound(f"{model} {version}: was deleted; `geometry history` says by whom and why")
-    candidate = read_candidate(found.versions(), found.trust(), name, chosen)
+    candidate = found.candidate(name, chosen)
     if candidate.card is None or candidate.manifest is None:
         wrong = candidate.verification_error or f"{model} {version}: has no card.json, wanted one"
         raise NotVerified(f"{wrong}; {BRING_BACK}")

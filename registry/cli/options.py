@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 
 from registry.domain.errors import NotVerified
-from registry.domain.fold import fold
-from registry.domain.state import State
-from registry.domain.version import DEFAULT_MODEL, Model, model_name
+from registry.domain.version import DEFAULT_MODEL
 from registry.store.home import Home, home
+
+CONTEXT, NAMESPACE = "GEOMETRY_CONTEXT", "GEOMETRY_NAMESPACE"
 
 
 class Format(StrEnum):
@@ -28,6 +28,14 @@ class Format(StrEnum):
 
 
 FormatOption = Annotated[Format, typer.Option("-o", "--output", help="How data is printed.")]
+ContextOption = Annotated[
+    str | None,
+    typer.Option("--context", help="An installation in a cluster: a context of the kubeconfig.", envvar=CONTEXT),
+]
+NamespaceOption = Annotated[
+    str | None,
+    typer.Option("-n", "--namespace", help="Its namespace (default: the context's).", envvar=NAMESPACE),
+]
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="The installation's folder (default: $GEOMETRY_HOME or .geometry).")
 ]
@@ -45,12 +53,6 @@ AS: str | None = None
 def place(given: Path | None) -> Home:
     """The installation that was named."""
     return home(os.environ, given)
-
-
-def state_of(found: Home, model: str) -> State:
-    """The state of a model as its journal tells it now."""
-    name: Model = model_name(model)
-    return fold(name, found.journal_of(name).read())
 
 
 def now() -> datetime:

@@ -5,21 +5,21 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.asking import answer_to, ask, follow, require_controller, wait_for
+from registry.cli.asking import answer_to, ask, follow, wait_for
 from registry.cli.completion import ModelOption, VersionArgument
 from registry.cli.options import (
     AS,
     MODEL,
     AsOption,
+    ContextOption,
     HomeOption,
+    NamespaceOption,
     ReasonOption,
     YesOption,
     confirm,
-    place,
     say,
-    state_of,
-    user,
 )
+from registry.cli.places import Place, installation, state_of
 from registry.cli.rehearsal import rehearse
 from registry.domain.errors import RegistryError
 from registry.domain.inquiry import Question
@@ -28,8 +28,6 @@ from registry.domain.stages import Stage
 from registry.domain.state import State
 from registry.domain.summary import summary
 from registry.domain.version import Model, Version, model_name, version_name
-from registry.store.home import Home
-from registry.store.view import read_view
 
 ANSWER = 300.0
 """Seconds a controller may take to answer a request: a turn, or until a staging revision is ready and measured."""
@@ -64,6 +62,8 @@ def promote(
     model: ModelOption = MODEL,
     yes: YesOption = False,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Ask for a promotion. To production it goes in judged steps; exit 3 says which rule refuses, with the numbers.
 
@@ -73,12 +73,12 @@ def promote(
         raise typer.BadParameter(f"--to {to}: wanted staging or production")
     if source_stage is not None and source_stage not in list(Stage):
         raise typer.BadParameter(f"--source-stage {source_stage}: wanted one of {', '.join(Stage)}")
-    found, name, chosen = place(home), model_name(model), version_name(version)
+    found, name, chosen = installation(home, context, namespace), model_name(model), version_name(version)
     if dry_run:
-        question = Question(chosen, to, by or user(), source_stage=source_stage, force=force, reason=reason)
+        question = Question(chosen, to, by or found.caller(), source_stage=source_stage, force=force, reason=reason)
         rehearse(found, name, question)
         return
-    require_controller(found)
+    found.require_controller()
     state, accepted = state_of(found, name), None
     if waiting := _waiting(state, chosen, to):
         accepted = answer_to(found, name, waiting, seconds=ANSWER)
@@ -109,25 +109,25 @@ def _done_already(state: State, version: Version, to: str) -> bool:
     return False
 
 
-def _wait(found: Home, model: Model, version: Version, *, seconds: float, to: str, after: Entry | None) -> None:
+def _wait(found: Place, model: Model, version: Version, *, seconds: float, to: str, after: Entry | None) -> None:
     state = follow(found, model, seconds=seconds, after=after)
     if state.version(version).stage != to:
         how = _end(found, model, version) or f"it is in {state.version(version).stage}"
         raise RegistryError(f"{model} {version} is not in {to}: {how}; `geometry history` tells the rest")
     if to == Stage.PRODUCTION:
-        wait_for(partial(_has_all, found, model, version), seconds=SERVING, what=f"{model} {version} at 100 %")
+        wait_for(found, partial(_has_all, found, model, version), seconds=SERVING, what=f"{model} {version} at 100 %")
 
 
-def _end(found: Home, model: Model, version: Version) -> str:
+def _end(found: Place, model: Model, version: Version) -> str:
     """How the last rollout of a version ended."""
     entries = reversed(found.journal_of(model).read())
     return next((summary(entry) for entry in entries if entry.kind in ENDS and entry.data["version"] == version), "")
 
 
-def _has_all(found: Home, model: Model, version: Version) -> bool | None:
+def _has_all(found: Place, model: Model, version: Version) -> bool | None:
     """True when the proxy sends every live request to the version."""
-    require_controller(found)
-    return True if (read_view(found, model).get("weights") or {}).get(version) == 100 else None
+    found.require_controller()
+    return True if (found.view(model).get("weights") or {}).get(version) == 100 else None
 
 
 def rollback(
@@ -138,10 +138,12 @@ def rollback(
     model: ModelOption = MODEL,
     yes: YesOption = False,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """End the rollout in progress, or go back to the version that was in production before."""
-    found, name = place(home), model_name(model)
-    require_controller(found)
+    found, name = installation(home, context, namespace), model_name(model)
+    found.require_controller()
     leaves = state_of(found, name).leaving
     confirm(f"Roll back {model}{f' from version {leaves}' if leaves else ''}?", yes=yes)
     request = {"action": "rollback", "version": leaves, "to": "", "reason": reason}
@@ -156,10 +158,12 @@ def adopt(
     model: ModelOption = MODEL,
     yes: YesOption = False,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Go on from the journal that is there, although it is not the one that was acted upon last."""
-    found, name = place(home), model_name(model)
-    require_controller(found)
+    found, name = installation(home, context, namespace), model_name(model)
+    found.require_controller()
     production = state_of(found, name).production or "nothing"
     ends = f"It has {production} in production; whatever else is served will end."
     confirm(f"Go on from the journal of {model} as it is? {ends}", yes=yes)

@@ -10,22 +10,21 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from registry.adapters.local.state import read_state
 from registry.cli.completion import ModelOption
 from registry.cli.options import (
     AS,
     MODEL,
     AsOption,
+    ContextOption,
     Format,
     FormatOption,
     HomeOption,
+    NamespaceOption,
     now,
-    place,
-    state_of,
-    user,
 )
+from registry.cli.places import Place, installation, state_of
 from registry.cli.printing import print_data, print_table
-from registry.domain.checklist import Candidate, CheckResult
+from registry.domain.checklist import CheckResult
 from registry.domain.documents import timestamp
 from registry.domain.errors import Refused
 from registry.domain.fold import fold
@@ -44,9 +43,6 @@ from registry.domain.state import State, release
 from registry.domain.turn import Turn
 from registry.domain.version import Model, model_name, version_name
 from registry.manifests import read_templates
-from registry.store.candidate import read_candidate
-from registry.store.home import Home
-from registry.store.policy import load_policy
 
 COLUMNS = ("check", "outcome", "required", "got", "want")
 
@@ -62,12 +58,15 @@ def check(
     model: ModelOption = MODEL,
     output: FormatOption = Format.TABLE,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Run the checklist without asking for anything; exit 3 when a promotion would be refused."""
     if to not in (Stage.STAGING, Stage.PRODUCTION):
         raise typer.BadParameter(f"--to {to}: wanted staging or production")
-    question = Question(version_name(version), to, by or user())
-    turn = _turn(place(home), model_name(model), question)
+    found_in = installation(home, context, namespace)
+    question = Question(version_name(version), to, by or found_in.caller())
+    turn = _turn(found_in, model_name(model), question)
     found = inquire(turn, question)
     if output is Format.TABLE:
         print_results(found)
@@ -77,9 +76,9 @@ def check(
         raise Refused(f"would be refused: {found.reason}")
 
 
-def rehearse(home: Home, model: Model, question: Question) -> None:
+def rehearse(place: Place, model: Model, question: Question) -> None:
     """Print what a promotion would find, record and change. Raises Refused when it would be refused."""
-    turn = _turn(home, model, question)
+    turn = _turn(place, model, question)
     found = inquire(turn, question)
     print_results(found)
     if found.reason is not None:
@@ -129,28 +128,16 @@ def _document(state: State, question: Question, found: Inquiry) -> dict[str, Any
     }  # fmt: skip
 
 
-def _turn(home: Home, model: Model, question: Question) -> Turn:
+def _turn(place: Place, model: Model, question: Question) -> Turn:
     """What the controller would decide on, as far as it is there without one."""
-    state, policy, store, trust = state_of(home, model), load_policy(home.policy), home.versions(), home.trust()
+    state, policy = state_of(place, model), place.policy()
     asked = {name for name in (question.version, state.production) if name is not None and name in state.versions}
-    candidates = {name: read_candidate(store, trust, model, name) for name in asked}
+    candidates = {name: place.candidate(model, name) for name in asked}
     seen = Observation()
     if question.to == Stage.PRODUCTION and question.version in candidates:
-        latency = _measured(home, model, candidates[question.version], policy)
+        latency = place.latency(candidates[question.version], model, Rules(policy.checklist).requests)
         seen = Observation(latency={question.version: latency} if latency else {})
     return Turn(state, seen, now(), policy, candidates=candidates)
-
-
-def _measured(home: Home, model: Model, candidate: Candidate, policy: Policy) -> Latency | None:
-    """What the version's staging revision answers in; None where none runs."""
-    from registry.adapters.latency import Subject, measure
-
-    running = read_state(home.root)
-    for revision in running.revisions if running and candidate.card else ():
-        if (revision.model, revision.version) == (model, candidate.version) and revision.staging and revision.ready:
-            url, requests = f"http://127.0.0.1:{revision.http}", Rules(policy.checklist).requests
-            return measure(Subject(url, model, candidate.card.input, requests)) if candidate.card else None
-    return None
 
 
 def _requested(turn: Turn, question: Question) -> State:

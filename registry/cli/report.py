@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from registry.cli.completion import ModelOption, complete_version
-from registry.cli.options import MODEL, HomeOption, place
+from registry.cli.options import MODEL, ContextOption, HomeOption, NamespaceOption
+from registry.cli.places import installation
 from registry.domain.account import accounts
 from registry.domain.errors import NotFound
 from registry.domain.version import model_name, version_name
-from registry.store.reports import rollout_of, write_report
+from registry.store.reports import rollout_of
 
 
 def add(app: typer.Typer) -> None:
@@ -25,9 +26,11 @@ def print_report(
     open_path: Annotated[bool, typer.Option("--open-path", help="Print it as a browser's address.")] = False,
     model: ModelOption = MODEL,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Print the path of a rollout's report: steps, evidence, counts, confusion, who and when, in one HTML page."""
-    found, name = place(home), model_name(model)
+    found, name = installation(home, context, namespace), model_name(model)
     told = accounts(name, found.journal_of(name).read())
     account = rollout_of(told, name, version=version_name(version) if version else None, sequence=sequence)
     if account.end is None:
@@ -35,5 +38,5 @@ def print_report(
             f"{name}: the rollout of {account.version} is in progress and its report is written when it has ended; "
             "`geometry status` shows it now"
         )
-    path = write_report(found, account)
+    path = found.report(account)
     print(path.as_uri() if open_path else path)

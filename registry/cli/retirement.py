@@ -5,27 +5,27 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.asking import ask, require_controller
+from registry.cli.asking import ask
 from registry.cli.completion import ModelOption
 from registry.cli.options import (
     MODEL,
+    ContextOption,
     Format,
     FormatOption,
     HomeOption,
+    NamespaceOption,
     YesOption,
     confirm,
     now,
-    place,
     say,
-    state_of,
 )
+from registry.cli.places import Place, installation, state_of
 from registry.cli.printing import print_data
 from registry.domain.documents import timestamp
 from registry.domain.retirement import ARCHIVE, DELETE, prunable
 from registry.domain.stages import Stage
 from registry.domain.summary import summary
 from registry.domain.version import Model, Version, model_name, version_name
-from registry.store.home import Home
 
 ANSWER = 60.0
 """Seconds a controller may take to answer a request; it takes a turn."""
@@ -40,11 +40,16 @@ def add(verbs: typer.Typer) -> None:
 
 
 def archive(
-    version: VersionArgument, reason: ReasonOption, model: ModelOption = MODEL, home: HomeOption = None
+    version: VersionArgument,
+    reason: ReasonOption,
+    model: ModelOption = MODEL,
+    home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Take a version out of use. It stays in the store; never what is in production or under rollout."""
-    found, name, chosen = place(home), model_name(model), version_name(version)
-    require_controller(found)
+    found, name, chosen = installation(home, context, namespace), model_name(model), version_name(version)
+    found.require_controller()
     known = state_of(found, name).versions.get(chosen)
     if known is not None and known.stage is Stage.ARCHIVED:
         say(f"{model} {version} is archived already")
@@ -58,10 +63,12 @@ def delete(
     model: ModelOption = MODEL,
     yes: YesOption = False,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Remove an archived version's files for good. Its number stays taken, and the journal remembers it."""
-    found, name, chosen = place(home), model_name(model), version_name(version)
-    require_controller(found)
+    found, name, chosen = installation(home, context, namespace), model_name(model), version_name(version)
+    found.require_controller()
     known = state_of(found, name).versions.get(chosen)
     if known is not None and known.deleted:
         say(f"{model} {version} was deleted already")
@@ -79,9 +86,11 @@ def prune(
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Archive and delete them.")] = False,
     output: FormatOption = Format.TABLE,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Show which old versions nothing uses; with --yes delete them. Production, previous and staging stay."""
-    found, name = place(home), model_name(model)
+    found, name = installation(home, context, namespace), model_name(model)
     old = prunable(state_of(found, name), now=now(), age=timedelta(days=older_than))
     rows = [
         {"version": each.version, "stage": each.stage.value, "published": timestamp(each.published)} for each in old
@@ -90,7 +99,7 @@ def prune(
     if dry_run or not yes:
         say(f"{len(old)} would be deleted; add --yes to delete them" if old else "nothing to delete")
         return
-    require_controller(found)
+    found.require_controller()
     for each in old:
         reason = f"pruned: published {timestamp(each.published)}, older than {older_than:g} days"
         if each.stage is not Stage.ARCHIVED:
@@ -98,6 +107,6 @@ def prune(
         _ask(found, name, each.version, DELETE, reason)
 
 
-def _ask(home: Home, model: Model, version: Version, action: str, reason: str) -> None:
-    entry = ask(home, model, {"action": action, "version": version, "to": "", "reason": reason}, seconds=ANSWER)
+def _ask(place: Place, model: Model, version: Version, action: str, reason: str) -> None:
+    entry = ask(place, model, {"action": action, "version": version, "to": "", "reason": reason}, seconds=ANSWER)
     say(f"done: {summary(entry)}")

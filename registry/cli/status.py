@@ -29,19 +29,19 @@ from typing import Annotated, Any
 
 import typer
 
-from registry.cli.asking import acted_upon, controller_runs, follow, require_controller
+from registry.cli.asking import follow
 from registry.cli.completion import ModelOption
 from registry.cli.evidence import evidence, pairs
 from registry.cli.notices import notices
-from registry.cli.options import MODEL, Format, FormatOption, HomeOption, place, say
+from registry.cli.options import MODEL, ContextOption, Format, FormatOption, HomeOption, NamespaceOption, say
+from registry.cli.places import Place, installation
 from registry.cli.printing import print_data, print_table
 from registry.domain.documents import timestamp
+from registry.domain.errors import Unreachable
 from registry.domain.fold import fold
 from registry.domain.journal import check_anchor
 from registry.domain.state import Guarding, Rollout, State
 from registry.domain.version import Model, model_name
-from registry.store.home import Home
-from registry.store.view import read_view
 
 COLUMNS = ("version", "stage", "weight", "ready", "restarts", "requests", "recent", "errors", "p95", "confidence")
 
@@ -56,16 +56,18 @@ def status(
     model: ModelOption = MODEL,
     output: FormatOption = Format.TABLE,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Show which version serves, what is in progress, what the judge says, and what is awaited.
 
     Exit 5 says that the journal is not the one that was acted upon.
     """
-    found, name = place(home), model_name(model)
+    found, name = installation(home, context, namespace), model_name(model)
     if watch:
-        require_controller(found)
+        found.require_controller()
         _watch(found, name, seconds=timeout, output=output)
-    anchor = acted_upon(found, name)
+    anchor = found.acted_upon(name)
     entries = found.journal_of(name).read()
     seen = document(fold(name, entries), _seen(found, name))
     if output is Format.TABLE:
@@ -75,12 +77,12 @@ def status(
     check_anchor(entries, anchor)
 
 
-def _watch(found: Home, model: Model, *, seconds: float, output: Format) -> None:
+def _watch(found: Place, model: Model, *, seconds: float, output: Format) -> None:
     """A live picture on a terminal, a line per change elsewhere; on stderr when stdout is for a program."""
     if output is Format.TABLE and sys.stdout.isatty():
         from registry.cli.live import watch
 
-        watch(found, model, lambda state: document(state, read_view(found, model)), seconds=seconds)
+        watch(found, model, lambda state: document(state, found.view(model)), seconds=seconds)
         return
     tell = partial(print, flush=True) if output is Format.TABLE else say
     entries = found.journal_of(model).read()
@@ -88,13 +90,15 @@ def _watch(found: Home, model: Model, *, seconds: float, output: Format) -> None
     follow(found, model, seconds=seconds, after=entries[-1] if entries else None, tell=tell)
 
 
-def _seen(found: Home, model: Model) -> dict[str, Any]:
+def _seen(found: Place, model: Model) -> dict[str, Any]:
     """What the controller sees; nothing where none runs, because what an ended one saw is no longer so."""
-    if controller_runs(found):
-        return read_view(found, model)
-    if found.root.exists():
-        say(f"{found.root}: no controller runs here, so nothing is served; start it with `geometry local up`")
-    return {}
+    try:
+        found.require_controller()
+    except Unreachable as error:
+        if found.exists:
+            say(f"{error}; until then nothing is served")
+        return {}
+    return found.view(model)
 
 
 def document(state: State, view: dict[str, Any]) -> dict[str, Any]:

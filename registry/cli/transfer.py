@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.asking import controller_runs
 from registry.cli.completion import ModelOption
-from registry.cli.options import BRING_BACK, MODEL, HomeOption, advising, place, say, state_of
+from registry.cli.options import BRING_BACK, MODEL, HomeOption, advising, place, say
+from registry.cli.places import LocalPlace, state_of
 from registry.domain.manifest import Manifest
 from registry.domain.version import model_name, version_name
 from registry.store.transfer import export_version, import_version
@@ -35,9 +35,9 @@ def import_file(
 ) -> None:
     """Store a version that a trusted key signed. The same one again changes nothing; exit 1 names what is wrong."""
     found = place(home)
-    manifest = import_version(found, file)
-    known = manifest.version in state_of(found, manifest.model).versions
-    later = "" if controller_runs(found) else " when it runs: `geometry local up`"
+    here, manifest = LocalPlace(found), import_version(found, file)
+    known = manifest.version in state_of(here, manifest.model).versions
+    later = "" if here.controller_runs() else " when it runs: `geometry local up`"
     _told(manifest, "is known already" if known else f"is in {found.store}; the controller publishes it{later}")
 
 

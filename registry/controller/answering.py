@@ -88,9 +88,16 @@ class Server:
 
     def stop(self) -> None:
         """Hang up on everybody."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop)
         self._thread.join(timeout=5)
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _hang_up(self) -> None:
+        going = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in going:
+            task.cancel()
+        await asyncio.gather(*going, return_exceptions=True)
+        self._loop.stop()
 
     async def _listen(self) -> int:
         server = await asyncio.start_server(self._serve, self._host or None, self._port, limit=HEAD)
@@ -132,7 +139,7 @@ class Server:
             return line(404, "there is no such path")
         route, parts, quick = found
         try:
-            asks = dict(parse_qsl(query, strict_parsing=bool(query), max_num_fields=8))
+            asks = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=8))
         except ValueError:
             return line(400, "the query is not key=value&key=value")
         if quick:

@@ -32,7 +32,7 @@ class LabelSpool:
             content = label_lines(labels[start : start + AT_MOST]).encode()
             path = self.directory / f"{stem}-{part:04d}{SUFFIX}"
             durable.link_new(path, content)
-            names.append(_name(path, content))
+            names.append(spool_name(path.stem, content))
         return tuple(names)
 
     def place(self, stem: str, content: bytes) -> str:
@@ -41,7 +41,7 @@ class LabelSpool:
         path = self.directory / f"{stem}{SUFFIX}"
         if not path.exists() and not path.with_name(f"{path.name}{WRONG}").exists():
             durable.replace(path, content)
-        return _name(path, content)
+        return spool_name(stem, content)
 
     def files(self) -> list[Path]:
         """What waits, in the order it is taken."""
@@ -56,7 +56,7 @@ class LabelSpool:
             raise InvalidDocument(f"{path}: found {error.reason}, wanted UTF-8") from error
         if len(labels) > AT_MOST:
             raise InvalidDocument(f"{path}: found {len(labels)} labels, wanted {AT_MOST} at most; use `geometry label`")
-        return LabelFile(_name(path, content), _owner(path), labels)
+        return LabelFile(spool_name(path.stem, content), _owner(path), labels)
 
     def remove(self, file: LabelFile) -> None:
         """Take away what is recorded."""
@@ -77,6 +77,6 @@ def _owner(path: Path) -> str:
         return f"user {uid}"
 
 
-def _name(path: Path, content: bytes) -> str:
+def spool_name(stem: str, content: bytes) -> str:
     """The file's, and what was in it: another one may have the same name later."""
-    return f"{path.name} {sha256(content)[:12]}"
+    return f"{stem}{SUFFIX} {sha256(content)[:12]}"

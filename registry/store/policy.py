@@ -61,18 +61,23 @@ def load_policy(path: Path) -> Policy:
         text = DEFAULT_POLICY_TEXT
     except UnicodeDecodeError as error:
         raise InvalidDocument(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from error
+    return parse_policy_text(text, where=str(path))
+
+
+def parse_policy_text(text: str, *, where: str) -> Policy:
+    """A policy's YAML; `where` names it. Raises InvalidDocument with line and key."""
     try:
         document = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise InvalidDocument(f"{path}: {line}{error.problem}") from error
+        raise InvalidDocument(f"{where}: {line}{error.problem}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidDocument(f"{path}: not readable as YAML ({error})") from error
+        raise InvalidDocument(f"{where}: not readable as YAML ({error})") from error
     try:
         return parse_policy({} if document is None else document, text)
     except InvalidDocument as error:
         told = str(error).removeprefix(f"{POLICY}: ")
-        raise InvalidDocument(f"{path}: line {_line(yaml.compose(text), error.path)}: {told}", error.path) from error
+        raise InvalidDocument(f"{where}: line {_line(yaml.compose(text), error.path)}: {told}", error.path) from error
 
 
 def _line(node: yaml.Node | None, path: Sequence[str | int]) -> int:

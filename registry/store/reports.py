@@ -4,10 +4,12 @@ A report is written when its rollout has ended, and once more when the rollback 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from registry.domain.account import Account, accounts
+from registry.domain.checklist import Candidate
 from registry.domain.confusion import confusion
 from registry.domain.errors import NotFound
 from registry.domain.journal import Entry
@@ -27,14 +29,15 @@ def report_path(home: Home, model: Model, sequence: int) -> Path:
     return home.root / "reports" / model / f"{sequence}.html"
 
 
-def write_report(home: Home, account: Account) -> Path:
-    """Write the report of a rollout that has ended, unless it is there and tells all that happened."""
-    path = report_path(home, account.model, account.sequence)
+def write_report(path: Path, account: Account, read: Callable[[Model, Version], Candidate]) -> Path:
+    """Write the report of a rollout that has ended, unless it is there and tells all that happened.
+
+    read: finds a version, for what both said of the same images.
+    """
     if _covered(path) < account.last:
-        store, trust = home.versions(), home.trust()
         base = account.base
-        candidate = read_candidate(store, trust, account.model, account.version)
-        other = read_candidate(store, trust, account.model, base) if base is not None else None
+        candidate = read(account.model, account.version)
+        other = read(account.model, base) if base is not None else None
         durable.make_directory(path.parent)
         durable.replace(path, report(account, confusion(candidate, other)).encode())
     return path
@@ -44,8 +47,12 @@ def write_reports(home: Home, model: Model, entries: Sequence[Entry]) -> tuple[A
     """Write every report that is missing or older than what it tells of; return all rollouts that have ended."""
     ended = tuple(account for account in accounts(model, entries) if account.end is not None)
     for account in ended:
-        write_report(home, account)
+        write_report(report_path(home, model, account.sequence), account, partial(_read, home))
     return ended
+
+
+def _read(home: Home, model: Model, version: Version) -> Candidate:
+    return read_candidate(home.versions(), home.trust(), model, version)
 
 
 def rollout_of(

@@ -14,7 +14,7 @@ from registry.domain.errors import InvalidName
 from registry.domain.objects import Object
 from registry.domain.state import State
 from registry.domain.version import Model, model_name
-from registry.store.labels import LabelSpool
+from registry.store.labels import LabelSpool, spool_name
 
 LABEL = "ml-geometry/labels"
 
@@ -51,9 +51,20 @@ class LabelMaps:
 
     def _taken_in(self, model: Model, made: Object) -> frozenset[str]:
         """The names by which the journal will speak of a ConfigMap's parts."""
-        metadata, parts = made["metadata"], made.get("data") or {}
-        spool = self.spool(model)
-        return frozenset(
-            spool.place(f"{metadata['name']}-{metadata['uid']}-{number:04d}", parts[key].encode())
-            for number, key in enumerate(sorted(parts))
-        )
+        spool, parts = self.spool(model), made.get("data") or {}
+        return frozenset(spool.place(stem, parts[key].encode()) for key, stem in _stems(made).items())
+
+
+def spooled(made: Object) -> dict[str, str]:
+    """By key of a ConfigMap, the name by which the journal will speak of what is in it."""
+    parts = made.get("data") or {}
+    return {key: spool_name(stem, parts[key].encode()) for key, stem in _stems(made).items()}
+
+
+def _stems(made: Object) -> dict[str, str]:
+    """Names of files in the spool, unlike any other ConfigMap's."""
+    metadata = made["metadata"]
+    return {
+        key: f"{metadata['name']}-{metadata['uid']}-{number:04d}"
+        for number, key in enumerate(sorted(made.get("data") or {}))
+    }

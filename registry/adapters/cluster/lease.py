@@ -46,7 +46,7 @@ class Lease:
         told = ""
         while not stopped.is_set():
             try:
-                other = self._attempt()
+                other = self.attempt()
             except RegistryError as error:
                 other = str(error)
             if other is None:
@@ -78,7 +78,7 @@ class Lease:
     def _keep(self) -> None:
         while not self._ended.wait(EVERY):
             try:
-                other = self._attempt()
+                other = self.attempt()
             except RegistryError as error:
                 _log.warning("lease.not_renewed reason=%s", error)
                 continue
@@ -87,7 +87,7 @@ class Lease:
                 self._renewed = None
                 return
 
-    def _attempt(self) -> str | None:
+    def attempt(self) -> str | None:
         """Take or renew it; None when it is ours, else why not. Raises RegistryError where nobody answered."""
         asked = self.clock()
         try:

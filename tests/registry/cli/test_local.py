@@ -11,7 +11,7 @@ import pytest
 
 from registry.adapters.local.revision import free_port, is_free
 from registry.adapters.local.state import read_state
-from registry.cli.asking import controller_runs
+from registry.cli.places import runs_here
 
 GEOMETRY = str(Path(sys.executable).with_name("geometry"))
 HEAVY = ("tensorflow", "keras", "mlflow", "kserve", "kubernetes")
@@ -47,7 +47,7 @@ def test_up_twice_is_harmless_and_down_leaves_nothing(home, geometry, up, ports)
     shown = json.loads(geometry("local", "status", "-o", "json").output)
     assert [process["name"] for process in shown["processes"]] == ["controller", "envoy"]
     assert geometry("local", "down").code == 0
-    assert not controller_runs(home)
+    assert not runs_here(home)
     assert not any(runs(pid) for pid in (state.controller, state.envoy))
     assert all(is_free(int(port)) for port in ports.values())
     assert geometry("local", "status").code == 5
@@ -69,7 +69,7 @@ def test_a_broken_policy_is_named_and_nothing_stays(home, up):
     ran = up()
     assert ran.code == 5
     assert "stepz" in ran.told
-    assert not controller_runs(home)
+    assert not runs_here(home)
 
 
 def test_down_where_nothing_runs_is_harmless(home, geometry):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from registry.cli.manifests import commit
-from registry.cli.options import state_of
+from registry.cli.places import LocalPlace, state_of
 from registry.store.home import Home
 from tests.fixtures.versions import publish_tiny
 
@@ -32,7 +32,7 @@ def test_a_release_is_written_whole_and_again_only_when_it_is_another_one(served
     path = tmp_path / "release.yaml"
     assert geometry("manifests", "release", str(tmp_path)).code == 0
     assert kinds(path) == ["ServingRuntime", "InferenceService", "HTTPRoute", "HTTPRoute"]
-    assert f"# journal: {state_of(served, 'shapes').head.sequence}:" in path.read_text()
+    assert f"# journal: {state_of(LocalPlace(served), 'shapes').head.sequence}:" in path.read_text()
     written = path.stat().st_mtime_ns
     assert geometry("manifests", "release", str(tmp_path)).told == ""
     assert path.stat().st_mtime_ns == written
@@ -68,7 +68,7 @@ def test_a_commit_holds_the_release_alone(served, geometry, tmp_path) -> None:
     (tmp_path / "else.txt").write_text("staged by somebody")
     git("add", "else.txt")
     geometry("manifests", "release", str(tmp_path))
-    commit(tmp_path, state_of(served, "shapes"))
+    commit(tmp_path, state_of(LocalPlace(served), "shapes"))
     assert git("show", "--stat", "--format=%s").splitlines()[0].startswith("shapes: production 1, journal entry ")
     assert git("diff", "--cached", "--name-only").split() == ["else.txt"]
 

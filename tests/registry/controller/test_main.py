@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from registry.cli.asking import controller_runs
+from registry.cli.places import runs_here
 from registry.controller.__main__ import take_lock
 from registry.domain.errors import Conflict
 from registry.store import durable
@@ -41,7 +41,7 @@ def test_the_lock_is_free_when_the_process_is_gone_and_not_before(tmp_path):
     command = [sys.executable, "-c", ENDED, "--home", str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as controller:
         assert controller.stdout.readline() == "1\n"
-        assert controller_runs(place)
+        assert runs_here(place)
         controller.stdin.close()
         controller.wait()
-        assert not controller_runs(place)
+        assert not runs_here(place)
