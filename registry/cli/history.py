@@ -1,23 +1,19 @@
 """`geometry history`: the journal, and what it says about one moment of the past."""
 
-import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from registry.cli.asking import acted_upon, summary
 from registry.cli.completion import ModelOption
-from registry.cli.options import MODEL, Format, FormatOption, HomeOption, now, place
+from registry.cli.options import MODEL, Format, FormatOption, HomeOption, duration_of, now, place
 from registry.cli.printing import print_data, print_table
 from registry.domain.documents import moment, timestamp
 from registry.domain.errors import InvalidDocument
 from registry.domain.journal import Entry, Kind, check_anchor
 from registry.domain.past import Moment, moment_of
 from registry.domain.version import model_name
-
-_AGO = re.compile(r"-([0-9]+(?:\.[0-9]+)?)([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def add(app: typer.Typer) -> None:
@@ -65,8 +61,9 @@ def _document(entry: Entry) -> dict[str, object]:
 
 
 def _time(text: str) -> datetime:
-    if ago := _AGO.fullmatch(text):
-        return now() - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+    ago = duration_of(text[1:]) if text.startswith("-") else None
+    if ago is not None:
+        return now() - ago
     try:
         return moment(text)
     except InvalidDocument:
@@ -89,7 +86,7 @@ def _print_moment(found: Moment, output: Format) -> None:
             print_data(told["numbers"], Format.TABLE)
     print("weights: " + (", ".join(f"{version} {weight} %" for version, weight in found.weights.items()) or "none"))
     if rollout is not None:
-        print(f"rollout: {rollout.version} since {timestamp(rollout.started)}, asked for by {rollout.by}")
+        print(f"{rollout.what}: {rollout.version} since {timestamp(rollout.started)}, asked for by {rollout.by}")
 
 
 def _why(reason: str | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from registry.domain.journal import Draft, Kind
 from registry.domain.refusal import refused
-from registry.domain.state import Request, State
+from registry.domain.state import Request, Rollout, State
 from registry.domain.version import Version
 
 
@@ -19,6 +19,8 @@ def answer_control(state: State, request: Request) -> tuple[Draft, ...]:
 def _pause(state: State, request: Request) -> Draft:
     if state.rollout is None:
         return refused(request, _nothing(state, "to pause"))
+    if state.rollout.plan.comparison:
+        return refused(request, _comparison(state.rollout))
     if state.rollout.paused is not None:
         return refused(request, f"the rollout of {state.rollout.version} is paused already; `geometry resume` goes on")
     return _control(Kind.PAUSED, request, state.rollout.version)
@@ -27,6 +29,8 @@ def _pause(state: State, request: Request) -> Draft:
 def _resume(state: State, request: Request) -> Draft:
     if state.rollout is None:
         return refused(request, _nothing(state, "to resume"))
+    if state.rollout.plan.comparison:
+        return refused(request, _comparison(state.rollout))
     if state.rollout.paused is None:
         return refused(
             request,
@@ -38,13 +42,13 @@ def _resume(state: State, request: Request) -> Draft:
 def abort(state: State, request: Request) -> Draft:
     """End the rollout: its revision is in no release from here on, so its weight goes first and its process after.
 
-    Before a rollout began, the oldest promotion that waits is withdrawn.
+    Before a rollout began, the oldest promotion or comparison that waits is withdrawn.
     """
     reason = request.reason or "asked for"
     if state.rollout is not None:
         data = {"version": state.rollout.version, "to": state.rollout.base, "reason": reason, "request": request.id}
         return Draft(Kind.ABORTED, request.by, data)
-    waiting = [found for found in state.requests if found.action == "promote" and found.time <= request.time]
+    waiting = [found for found in state.requests if found.starts and found.time <= request.time]
     if not waiting:
         return refused(request, _nothing(state, "to abort"))
     data = {"version": waiting[0].version, "to": state.production, "reason": reason, "request": request.id}
@@ -55,14 +59,22 @@ def _control(kind: Kind, request: Request, version: Version) -> Draft:
     return Draft(kind, request.by, {"version": version, "request": request.id, "reason": request.reason})
 
 
+def _comparison(rollout: Rollout) -> str:
+    return (
+        f"a comparison of {rollout.base} and {rollout.version} is in progress, whose split stays as it is; "
+        "it ends when its time is over, or with `geometry abort`"
+    )
+
+
 def _nothing(state: State, what: str) -> str:
     if state.guarding is not None:
         return (
             f"version {state.guarding.version} is in production and its rollback window runs; there is nothing {what}, "
             "`geometry rollback` goes back"
         )
-    if any(request.action == "promote" for request in state.requests):
-        return f"the promotion that waits has not begun; there is nothing {what}, `geometry abort` withdraws it"
+    if waiting := next((request for request in state.requests if request.starts), None):
+        found = "comparison" if waiting.split is not None else "promotion"
+        return f"the {found} that waits has not begun; there is nothing {what}, `geometry abort` withdraws it"
     return f"no rollout is in progress; there is nothing {what}, `geometry promote VERSION --to production` begins one"
 
 
