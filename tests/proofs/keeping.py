@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from registry.domain.answers import Key
 from registry.domain.documents import sha256
 from registry.domain.errors import RegistryError
 from registry.domain.journal import Kind
@@ -52,7 +53,7 @@ def label(*, when: When) -> Wish:
     """Say of two images what they are. Whoever was killed looks first whether it is said."""
 
     def do(place: Installation) -> None:
-        place.home.labels_of(SHAPES).add(((("one", 0), "circle"), (("two", 0), "star")), now=place.cluster.now)
+        place.home.labels_of(SHAPES).add(((Key("one", 0), "circle"), (Key("two", 0), "star")), now=place.cluster.now)
 
     return Wish("label", do, when=when, done=lambda place: any(labelled_once(place.home)))
 

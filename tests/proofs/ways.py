@@ -72,7 +72,7 @@ def promote(version: str, *, model: Model = SHAPES, when: When | None = None) ->
 
 def compare(version: str, base: str) -> Wish:
     """Both at equal shares of the live requests, for a few rounds."""
-    return ask("compare", version, when=published(version), base=base, weight=50, seconds=4)
+    return ask("compare", version, when=published(version), base=base, weight=50, seconds=12)
 
 
 def change(name: str, do: Callable[[Cluster], object], *, when: When) -> Wish:
