@@ -70,9 +70,9 @@ def promote(version: str, *, model: Model = SHAPES, when: When | None = None) ->
     return ask("promote", version, "production", model=model, when=when or published(version, model))
 
 
-def compare(version: str, base: str) -> Wish:
-    """Both at equal shares of the live requests, for a few rounds."""
-    return ask("compare", version, when=published(version), base=base, weight=50, seconds=12)
+def compare(version: str, base: str, *, seconds: int = 12) -> Wish:
+    """Both at equal shares of the live requests."""
+    return ask("compare", version, when=published(version), base=base, weight=50, seconds=seconds)
 
 
 def change(name: str, do: Callable[[Cluster], object], *, when: When) -> Wish:
@@ -189,7 +189,7 @@ WAYS = {
             also="2",
         ),
         Way("compare", "serving", (compare("2", "1"), promote("3", when=ended_comparison))),
-        Way("compare with a bad one", "serving", (compare("2", "1"),), {"2": Behaviour(errors=1.0)}),
+        Way("compare with a bad one", "serving", (compare("2", "1", seconds=90),), {"2": Behaviour(errors=1.0)}),
         Way("abort a comparison", "serving", (compare("2", "1"), ask("abort", when=stepped(0)))),
         Way("label", "serving", (promote("2"), label(when=stepped(0))), left=labelled_once),
         Way("archive", "serving", (ask("archive", "3"), ask("delete", "3", when=archived("3")))),
