@@ -6,24 +6,39 @@ import typer
 
 from registry.cli.completion import ModelOption, complete_version
 from registry.cli.options import (
+    AS,
     BRING_BACK,
     MODEL,
+    AsOption,
     ContextOption,
     Format,
     FormatOption,
     HomeOption,
     NamespaceOption,
+    ReasonOption,
     advising,
+    duration_of,
 )
 from registry.cli.places import installation
 from registry.cli.printing import print_data, print_table
+from registry.cli.split import compare_live
 from registry.domain.comparison import compare, document
+from registry.domain.split import HIGHEST
 from registry.domain.version import model_name, version_name
 
 
 def compare_versions(
     base: Annotated[str, typer.Argument(help="Version to compare with.", autocompletion=complete_version)],
     candidate: Annotated[str, typer.Argument(help="Version that is compared.", autocompletion=complete_version)],
+    live: Annotated[
+        bool, typer.Option("--live", help="Compare on live requests, at a fixed split; BASE must be in production.")
+    ] = False,
+    weight: Annotated[
+        int | None, typer.Option(min=1, max=HIGHEST, help="Percent for CANDIDATE with --live (default: 50).")
+    ] = None,
+    lasting: Annotated[str | None, typer.Option("--for", help="With --live, such as 15m or 2d (default: 1h).")] = None,
+    reason: ReasonOption = "",
+    by: AsOption = AS,
     model: ModelOption = MODEL,
     output: FormatOption = Format.TABLE,
     home: HomeOption = None,
@@ -33,8 +48,19 @@ def compare_versions(
     """Compare two versions on the same test images: accuracy, recall, calibration, size, SLO, int8.
 
     Intervals are 95 % and paired; classes are significant at 5 % all together (McNemar's exact test, after Holm).
+
+    With --live both answer requests at a fixed split, until the time is over, Ctrl-C, `geometry abort`, or evidence of
+    harm, which is exit 1. It passes the checklist first, ends a rollback window, and never promotes. Intervals of each
+    signal are 95 % at every look.
     """
     found, name = installation(home, context, namespace), model_name(model)
+    if live:
+        asked = {"version": version_name(candidate), "base": version_name(base), "weight": weight or HIGHEST}
+        request = {**asked, "seconds": _seconds(lasting or "1h"), "reason": reason}
+        compare_live(found, name, request, by=by, output=output)
+        return
+    if given := [option for option, value in (("--weight", weight), ("--for", lasting)) if value is not None]:
+        raise typer.BadParameter(f"{' and '.join(given)} without --live: nothing is sent anywhere; add --live")
     sides = [found.candidate(name, version_name(version)) for version in (base, candidate)]
     with advising(BRING_BACK):
         seen = document(compare(*sides))
@@ -45,6 +71,13 @@ def compare_versions(
         _print(seen)
     else:
         print_data(seen, output)
+
+
+def _seconds(text: str) -> float:
+    found = duration_of(text)
+    if found is None:
+        raise typer.BadParameter(f"--for {text}: wanted a number with its unit, such as 90s, 15m, 1h or 2d")
+    return found.total_seconds()
 
 
 def _print(seen: dict[str, Any]) -> None:

@@ -1,13 +1,21 @@
 """`geometry history`: the journal, and what it says about one moment of the past."""
 
-import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from registry.cli.completion import ModelOption
-from registry.cli.options import MODEL, ContextOption, Format, FormatOption, HomeOption, NamespaceOption, now
+from registry.cli.options import (
+    MODEL,
+    ContextOption,
+    Format,
+    FormatOption,
+    HomeOption,
+    NamespaceOption,
+    duration_of,
+    now,
+)
 from registry.cli.places import installation
 from registry.cli.printing import print_data, print_table
 from registry.domain.documents import moment, timestamp
@@ -16,9 +24,6 @@ from registry.domain.journal import Entry, Kind, check_anchor
 from registry.domain.past import Moment, moment_of
 from registry.domain.summary import summary
 from registry.domain.version import model_name
-
-_AGO = re.compile(r"-([0-9]+(?:\.[0-9]+)?)([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def add(app: typer.Typer) -> None:
@@ -68,8 +73,9 @@ def _document(entry: Entry) -> dict[str, object]:
 
 
 def _time(text: str) -> datetime:
-    if ago := _AGO.fullmatch(text):
-        return now() - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+    ago = duration_of(text[1:]) if text.startswith("-") else None
+    if ago is not None:
+        return now() - ago
     try:
         return moment(text)
     except InvalidDocument:
@@ -92,7 +98,7 @@ def _print_moment(found: Moment, output: Format) -> None:
             print_data(told["numbers"], Format.TABLE)
     print("weights: " + (", ".join(f"{version} {weight} %" for version, weight in found.weights.items()) or "none"))
     if rollout is not None:
-        print(f"rollout: {rollout.version} since {timestamp(rollout.started)}, asked for by {rollout.by}")
+        print(f"{rollout.what}: {rollout.version} since {timestamp(rollout.started)}, asked for by {rollout.by}")
 
 
 def _why(reason: str | None) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from registry.cli.evidence import Gauge, evidence, pairs
 from registry.cli.places import Place
-from registry.cli.status import bar, headline, rows
+from registry.cli.status import bar, headline, rows, what
 from registry.domain.fold import fold
 from registry.domain.state import State
 from registry.domain.version import Model
@@ -74,7 +74,7 @@ def _table(seen: Mapping[str, Any]) -> Table:
 
 def _steps(rollout: Mapping[str, Any]) -> Text:
     """Steps behind it green, the present one inverse, those before it dim."""
-    text = Text(f"rollout of {rollout['version']}: ")
+    text = Text(f"{what(rollout)} of {rollout['version']}: ")
     names = bar(rollout)
     present = next((index for index, name in enumerate(names) if name.startswith("[")), len(names))
     for index, name in enumerate(names):

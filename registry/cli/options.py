@@ -2,10 +2,11 @@
 
 import getpass
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -46,8 +47,16 @@ AsOption = Annotated[
 ReasonOption = Annotated[str, typer.Option("--reason", help="Recorded in the journal.")]
 YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 BRING_BACK = "bring its signed files with `geometry models import` or `geometry restore`, or take another version"
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 MODEL: str = DEFAULT_MODEL
 AS: str | None = None
+
+
+def duration_of(text: str) -> timedelta | None:
+    """`90s`, `15m`, `1h`, `2d`; None for anything else."""
+    found = _DURATION.fullmatch(text)
+    return timedelta(**{_UNITS[found[2]]: float(found[1])}) if found else None
 
 
 def place(given: Path | None) -> Home:

@@ -103,7 +103,8 @@ def _done_already(state: State, version: Version, to: str) -> bool:
     if version in state.versions and state.versions[version].stage == to:
         say(f"{state.model} {version} is in {to} already")
         return True
-    if to == Stage.PRODUCTION and state.rollout is not None and state.rollout.version == version:
+    running = state.rollout if state.rollout is not None and not state.rollout.plan.comparison else None
+    if to == Stage.PRODUCTION and running is not None and running.version == version:
         say(f"{state.model} {version}: a rollout is in progress already; watch it with `geometry status -w`")
         return True
     return False

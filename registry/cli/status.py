@@ -4,7 +4,7 @@
 
     {model, production, staging, previous: version or null,
      versions: {version: {stage, digest, published, forced: [check], labelled: {right, wrong}}},
-     rollout: null or {version, base, step, steps: [{name, weight, mirror, soak}], weight, mirror, withheld,
+     rollout: null or {version, base, comparison, step, steps: [{name, weight, mirror, soak}], weight, mirror, withheld,
                        paused: null or time, started, deadline, by},
      rollbackWindow: null or {version, previous, since, until},
      waiting: [id of a request],
@@ -16,9 +16,9 @@
                               traffic: null or {requests, seconds, recent, errors, p95, confidence}}},
         verdict: null or {outcome, reason, message, numbers}}}
 
-step counts from 0 and is -1 until the canary is ready. Of traffic, requests is since the revision's process began and
-the rest of the last `seconds`: how many, share of server errors, p95 in seconds, mean confidence (null: none).
-notices: what somebody did by hand, or has to wait for.
+step counts from 0 and is -1 until the canary is ready. A comparison ends after its one step and promotes nothing. Of
+traffic, requests is since the revision's process began and the rest of the last `seconds`: how many, share of server
+errors, p95 in seconds, mean confidence (null: none). notices: what somebody did by hand, or has to wait for.
 """
 
 import sys
@@ -131,6 +131,7 @@ def _rollout(rollout: Rollout) -> dict[str, Any]:
     return {
         "version": rollout.version,
         "base": rollout.base,
+        "comparison": rollout.plan.comparison,
         "step": rollout.step,
         "steps": [
             {"name": step.name, "weight": step.weight, "mirror": step.mirror, "soak": step.soak}
@@ -164,8 +165,13 @@ def print_status(seen: Mapping[str, Any]) -> None:
 
 
 def headline(seen: Mapping[str, Any]) -> str:
-    rollout = f", rollout of {seen['rollout']['version']}" if seen["rollout"] else ""
+    rollout = f", {what(seen['rollout'])} of {seen['rollout']['version']}" if seen["rollout"] else ""
     return f"{seen['model']}: production {seen['production'] or '-'}, staging {seen['staging'] or '-'}{rollout}"
+
+
+def what(rollout: Mapping[str, Any]) -> str:
+    """Its name."""
+    return "comparison" if rollout["comparison"] else "rollout"
 
 
 def rows(seen: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -201,7 +207,7 @@ def sentences(seen: Mapping[str, Any]) -> list[str]:
     rollout, window, view = seen["rollout"], seen["rollbackWindow"], seen["seen"]
     lines = []
     if rollout:
-        lines.append(f"rollout of {rollout['version']} by {rollout['by']}: {' → '.join(bar(rollout))}")
+        lines.append(f"{what(rollout)} of {rollout['version']} by {rollout['by']}: {' → '.join(bar(rollout))}")
     if window:
         waits = f"{window['previous']} waits" if window["previous"] else "no version waits"
         lines.append(f"rollback window of {window['version']} until {window['until']}: {waits}")
@@ -223,5 +229,6 @@ def bar(rollout: Mapping[str, Any]) -> Sequence[str]:
         f"[{step['name']}]" if index == rollout["step"] else step["name"] for index, step in enumerate(rollout["steps"])
     ]
     start = ["[0 %]"] if rollout["step"] < 0 else []
-    end = "100 % (withheld: no ready endpoint)" if rollout["withheld"] else "100 %"
+    end = "the end" if rollout["comparison"] else "100 %"
+    end += " (withheld: no ready endpoint)" if rollout["withheld"] else ""
     return [*start, *names, end]

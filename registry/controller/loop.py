@@ -226,7 +226,7 @@ class Controller:
         """What the checklist reads, when a request waits for it."""
         if not state.requests:
             return {}
-        asked = {request.version for request in state.requests if request.action == "promote"}
+        asked = {request.version for request in state.requests if request.starts}
         asked |= {state.production, state.previous} if asked else set()
         store, trust = self.home.versions(), self.home.trust()
         return {

@@ -77,7 +77,14 @@ class Account:
         kinds = [entry.kind for entry in self.entries if _ends(entry, self.started)]
         if not kinds:
             return "in progress"
+        if self.over:
+            return "over"
         return "promoted, then rolled back" if len(kinds) > 1 else kinds[-1].value.replace("_", " ")
+
+    @property
+    def over(self) -> bool:
+        """Whether a comparison ended with its time, as it was meant to."""
+        return self.end is not None and self.end.kind is Kind.EXPIRED and bool(self.end.data.get("numbers"))
 
     @property
     def last(self) -> int:

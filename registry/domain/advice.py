@@ -23,13 +23,16 @@ _ADVICE: Mapping[Check, str] = {
 }
 
 
-def advice(version: Version, to: str, wrong: Sequence[CheckResult]) -> list[str]:
-    """What to do about the checks in `wrong` of a promotion, each piece of it once; nothing for none."""
+def advice(version: Version, to: str, wrong: Sequence[CheckResult], *, comparison: bool = False) -> list[str]:
+    """What to do about the checks in `wrong` of a promotion, each piece of it once; nothing for none.
+
+    comparison: nothing forces one.
+    """
     if not wrong:
         return []
     told = list(dict.fromkeys(_ADVICE[result.check] for result in wrong))
     if any(result.outcome is Outcome.UNKNOWN for result in wrong):
         told.append(f"`geometry check {version} --to {to}` asks again")
-    if not any(result.check in IDENTITY for result in wrong):
+    if not comparison and not any(result.check in IDENTITY for result in wrong):
         told.append(f"`geometry promote {version} --to {to} --force --reason …` goes on all the same")
     return told

@@ -45,6 +45,9 @@ def _rollout(state: State, rollout: Rollout, observation: Observation, verdict: 
         return f"{' and '.join([passes, *needs])}, then {after}"
     if not settled(state, observation, now):
         return f"the proxy sends {rollout.weight} % to version {rollout.version}, and 3 s pass"
+    if rollout.plan.comparison:
+        passes = duration(max(rollout.soak_left(now), 0))
+        return f"{passes} of the comparison pass, then version {rollout.base} has all requests again"
     if verdict is None:
         return f"a first reading of both versions; {end}"
     if verdict.outcome is Outcome.ERROR:

@@ -21,6 +21,8 @@ def _pause(state: State, request: Request) -> Draft:
         return refused(request, _nothing(state, "to pause"))
     if not _about(request, state.rollout):
         return refused(request, _another(state.rollout))
+    if state.rollout.plan.comparison:
+        return refused(request, _comparison(state.rollout))
     if state.rollout.paused is not None:
         return refused(request, f"the rollout of {state.rollout.version} is paused already; `geometry resume` goes on")
     return _control(Kind.PAUSED, request, state.rollout.version)
@@ -31,6 +33,8 @@ def _resume(state: State, request: Request) -> Draft:
         return refused(request, _nothing(state, "to resume"))
     if not _about(request, state.rollout):
         return refused(request, _another(state.rollout))
+    if state.rollout.plan.comparison:
+        return refused(request, _comparison(state.rollout))
     if state.rollout.paused is None:
         return refused(
             request,
@@ -42,7 +46,7 @@ def _resume(state: State, request: Request) -> Draft:
 def abort(state: State, request: Request) -> Draft:
     """End the rollout: its revision is in no release from here on, so its weight goes first and its process after.
 
-    Before a rollout began, the promotion that it is about is withdrawn, by default the oldest one that waits.
+    Before a rollout began, the promotion or comparison that it is about is withdrawn, by default the oldest that waits.
     """
     reason = request.reason or "asked for"
     if state.rollout is not None and _about(request, state.rollout):
@@ -51,7 +55,7 @@ def abort(state: State, request: Request) -> Draft:
     waiting = [
         found
         for found in state.requests
-        if found.action == "promote" and found.time <= request.time and request.promotion in (None, found.id)
+        if found.starts and found.time <= request.time and request.promotion in (None, found.id)
     ]
     if not waiting:
         told = _nothing(state, "to abort") if state.rollout is None else _another(state.rollout)
@@ -70,7 +74,15 @@ def _about(request: Request, rollout: Rollout) -> bool:
 
 def _another(rollout: Rollout) -> str:
     return (
-        f"this promotion is not in progress; the rollout of {rollout.version}, asked for by {rollout.by}, is another's"
+        f"this promotion is not in progress; the {rollout.what} of {rollout.version}, asked for by {rollout.by}, is "
+        "another's"
+    )
+
+
+def _comparison(rollout: Rollout) -> str:
+    return (
+        f"a comparison of {rollout.base} and {rollout.version} is in progress, whose split stays as it is; "
+        "it ends when its time is over, or with `geometry abort`"
     )
 
 
@@ -80,8 +92,9 @@ def _nothing(state: State, what: str) -> str:
             f"version {state.guarding.version} is in production and its rollback window runs; there is nothing {what}, "
             "`geometry rollback` goes back"
         )
-    if any(request.action == "promote" for request in state.requests):
-        return f"the promotion that waits has not begun; there is nothing {what}, `geometry abort` withdraws it"
+    if waiting := next((request for request in state.requests if request.starts), None):
+        found = "comparison" if waiting.split is not None else "promotion"
+        return f"the {found} that waits has not begun; there is nothing {what}, `geometry abort` withdraws it"
     return f"no rollout is in progress; there is nothing {what}, `geometry promote VERSION --to production` begins one"
 
 

@@ -38,15 +38,16 @@ def _decide(turn: Turn) -> Decision:
 
 
 def _answer(turn: Turn) -> tuple[Draft, ...]:
-    """The answer to the oldest request that can be answered. One promotion waits for another, nothing else does."""
-    promotes = False
+    """The answer to the oldest request that can be answered. One that starts a version waits for another, nothing
+    else does."""
+    starts = False
     for request in turn.state.requests:
-        if request.action == "promote" and promotes:
+        if request.starts and starts:
             continue
         drafts = answer(turn, request)
         if drafts:
             return drafts
-        promotes = promotes or request.action == "promote"
+        starts = starts or request.starts
     return ()
 
 

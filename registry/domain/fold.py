@@ -7,6 +7,7 @@ function changes no state.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from registry.domain.errors import JournalDamaged, NotFound
 from registry.domain.journal import Entry, Kind
@@ -16,7 +17,7 @@ from registry.domain.plan import parse_plan, parse_step
 from registry.domain.policy import FP32
 from registry.domain.signals import ERRORS, LABELS, RATIO, SIGNALS
 from registry.domain.stages import TRANSITIONS, Stage
-from registry.domain.state import Approval, Guarding, Request, Rollout, State, VersionState
+from registry.domain.state import Approval, Guarding, Request, Rollout, Split, State, VersionState
 from registry.domain.version import Model, Version
 
 
@@ -67,8 +68,8 @@ def _published(state: State, entry: Entry) -> State:
 
 
 def _requested(state: State, entry: Entry) -> State:
-    """id, action; for a promotion: version, to, sourceStage, force, steps; for an approval: version, digest; for a
-    control: promotion; reason, requestedBy, authenticated."""
+    """id, action; for a promotion: version, to, sourceStage, force, steps; for a comparison: version, base, weight,
+    seconds; for an approval: version, digest; for a control: promotion; reason, requestedBy, authenticated."""
     data = entry.data
     version = Version(data["version"]) if data.get("version") else None
     request = Request(
@@ -85,8 +86,14 @@ def _requested(state: State, entry: Entry) -> State:
         digest=data.get("digest"),
         promotion=data.get("promotion"),
         authenticated=bool(data.get("authenticated")),
+        split=_split(data) if data["action"] == "compare" else None,
     )
     return replace(state, requests=(*state.requests, request))
+
+
+def _split(data: Mapping[str, Any]) -> Split:
+    """Whatever is missing or wrong is refused, as it was asked by others."""
+    return Split(data.get("base"), data.get("weight", 0), data.get("seconds", 0.0))
 
 
 def _answered(state: State, entry: Entry) -> State:
@@ -150,14 +157,16 @@ def _running(state: State) -> Rollout:
 
 
 def _stepped(state: State, entry: Entry) -> State:
-    """step (index), weight, pods (of production, which the canary's follow); evidence as it goes on."""
+    """step (index), weight, pods (of production, which the canary's follow); evidence as it goes on. The time of a
+    comparison runs on when its canary was away."""
     rollout, step = _running(state), entry.data["step"]
     if not 0 <= step < len(rollout.plan.steps):
         raise JournalDamaged(f"step {step} of a rollout with {len(rollout.plan.steps)} steps")
     evidence = rollout.evidence
     if step != rollout.step:
         evidence = MappingProxyType({name: found.next_step() for name, found in evidence.items()})
-    stepped = replace(rollout, step=step, stepped=entry.time, withheld=False, evidence=evidence, verdict=None)
+    began = (rollout.plan.comparison and rollout.stepped) or entry.time
+    stepped = replace(rollout, step=step, stepped=began, withheld=False, evidence=evidence, verdict=None)
     return replace(state, rollout=stepped, pods=entry.data.get("pods", state.pods))
 
 

@@ -19,7 +19,7 @@ PATIENCE = 120.0
 @dataclass(frozen=True)
 class Question:
     """A promotion as it is asked for. force: go on in spite of failed checks, which wants a reason. waited: seconds
-    since the version is in staging for it."""
+    since the version is in staging for it. comparison: it is not to be promoted, and passes the same rules."""
 
     version: Version
     to: str
@@ -28,6 +28,7 @@ class Question:
     force: bool = False
     reason: str = ""
     waited: float = 0.0
+    comparison: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def inquire(turn: Turn, question: Question) -> Inquiry:
         lacking = missing(approvals, question.version, by=question.by, policy=policy)
         reasons += [lacking] if lacking else []
     if reasons:
-        told = "; ".join([*reasons, *advice(question.version, question.to, wrong)])
+        told = "; ".join([*reasons, *advice(question.version, question.to, wrong, comparison=question.comparison)])
         return Inquiry(told, results)
     return Inquiry(None, results, forced, approvals, awaited)
 
@@ -105,7 +106,8 @@ def _out_of_order(state: State, question: Question) -> str | None:
     if question.force and not question.reason.strip():
         return "force without a reason; say why with --reason, it is recorded"
     if state.rollout is not None:
-        return f"a rollout of {state.rollout.version} is in progress; wait for it, or end it with `geometry abort`"
+        found = f"a {state.rollout.what} of {state.rollout.version} is in progress"
+        return f"{found}; wait for it, or end it with `geometry abort`"
     if to == Stage.STAGING and Stage.STAGING not in TRANSITIONS[stage]:
         return f"version {version} is in {stage}, from which none goes to staging; promote another in its place first"
     return None

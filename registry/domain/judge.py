@@ -176,11 +176,12 @@ def split_log_e(window: Window, share: float) -> float:
     """
     canary, stable = window.canary_exposure, window.stable_exposure
     first, second = CONCENTRATION * share, CONCENTRATION * (1 - share)
-    mixed = _log_beta(first + canary, second + stable) - _log_beta(first, second)
+    mixed = log_beta(first + canary, second + stable) - log_beta(first, second)
     return mixed - canary * math.log(share) - stable * math.log(1 - share)
 
 
-def _log_beta(first: float, second: float) -> float:
+def log_beta(first: float, second: float) -> float:
+    """Logarithm of the Beta function."""
     return math.lgamma(first) + math.lgamma(second) - math.lgamma(first + second)
 
 

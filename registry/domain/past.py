@@ -62,6 +62,7 @@ class Moment:
             and {
                 "version": rollout.version,
                 "base": rollout.base,
+                "comparison": rollout.plan.comparison,
                 "step": rollout.step,
                 "weight": rollout.weight,
                 "started": timestamp(rollout.started),

@@ -39,7 +39,7 @@ class Plan:
 
     margins: (up to this weight, rate ratio), ascending. floors: per judged signal the rate below which nothing is
     unacceptable. signals: how many of them may roll back (m). block: signals that a step with a mirror waits for.
-    slow_after: an answer is slow beyond it, a bucket edge.
+    slow_after: an answer is slow beyond it, a bucket edge. comparison: it ends after its one step and promotes nothing.
     """
 
     steps: tuple[StepPlan, ...]
@@ -54,6 +54,7 @@ class Plan:
     deadline: float
     rollback_window: float
     min_replicas: int
+    comparison: bool = False
 
     def margin(self, weight: int) -> float:
         """The rate ratio that is unacceptable at a step of this weight."""
@@ -103,6 +104,7 @@ class Plan:
             "deadline": self.deadline,
             "rollbackWindow": self.rollback_window,
             "minReplicas": self.min_replicas,
+            **({"comparison": True} if self.comparison else {}),
         }
 
 
@@ -122,6 +124,7 @@ def parse_plan(document: Mapping[str, Any]) -> Plan:
         deadline=document["deadline"],
         rollback_window=document["rollbackWindow"],
         min_replicas=document["minReplicas"],
+        comparison=document.get("comparison", False),
     )
 
 

@@ -12,6 +12,7 @@ from registry.domain.awaited import duration
 from registry.domain.chart import Line, evidence_chart, steps_chart
 from registry.domain.confusion import Confusion
 from registry.domain.documents import timestamp
+from registry.domain.findings import findings, told
 from registry.domain.journal import Entry, Kind
 from registry.domain.markup import Markup, element, joined
 from registry.domain.signals import SIGNALS
@@ -35,7 +36,7 @@ pre { overflow-x: auto; border: 1px solid var(--line); padding: .6rem; }
 
 def report(account: Account, confusion: Confusion) -> str:
     """The page of a rollout that has ended."""
-    title = f"{account.model}: version {account.version} {account.outcome}"
+    title = f"{account.model}: {_subject(account)} {account.outcome}"
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -50,6 +51,7 @@ def report(account: Account, confusion: Confusion) -> str:
         _facts(account),
         _section("Checklist", _checklist(account.started.data.get("checks", ()))),
         _section("Weight", _weights(account)),
+        *((_section("Comparison", _comparison(account)),) if account.plan.comparison else ()),
         _section("Evidence", _evidence(account)),
         _section("Counts per step", _steps(account.steps())),
         _section("Confusion", _confusion(confusion, account)),
@@ -57,6 +59,23 @@ def report(account: Account, confusion: Confusion) -> str:
         _policy(account.started.data.get("policy", {})),
     )
     return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+
+
+def _subject(account: Account) -> str:
+    if account.plan.comparison:
+        return f"comparison of versions {account.base} and {account.version}"
+    return f"version {account.version}"
+
+
+def _comparison(account: Account) -> Markup:
+    """Both rates per signal, and what is known of their ratio."""
+    end = account.end
+    numbers = end.data.get("numbers") if end is not None else None
+    if not numbers or account.base is None:
+        return element("p", "It ended before its time; what was counted is below.", class_="dim")
+    rows = [told(found, base=account.base, candidate=account.version) for found in findings(numbers)]
+    words = f"Ratio of {account.version} to {account.base}, difference in points; each holds with 95 % at every look."
+    return joined(element("p", words), _table(tuple(rows[0]), [tuple(row.values()) for row in rows]))
 
 
 def _section(title: str, *children: object) -> Markup:

@@ -26,6 +26,7 @@ from registry.domain.signals import (
     SIGNALS,
     edge_of,
 )
+from registry.domain.split import plan_of_split, wrong_split
 from registry.domain.stages import Stage
 from registry.domain.state import Request, State
 from registry.domain.turn import CONTROLLER, Memory, Turn
@@ -46,13 +47,19 @@ def answer(turn: Turn, request: Request) -> tuple[Draft, ...]:
         return (refused(request, NOTHING_TO_ADOPT),)
     if request.action == "promote" and request.to in (Stage.STAGING, Stage.PRODUCTION):
         return _promote(turn, request)
+    if request.action == "compare":
+        wrong = wrong_split(turn.state, request)
+        return (refused(request, wrong),) if wrong is not None else _promote(turn, request)
     return (
         refused(request, f"found {request.action!r} to {request.to!r}, wanted a verb that `geometry --help` lists"),
     )
 
 
 def _promote(turn: Turn, request: Request) -> tuple[Draft, ...]:
-    """To production a version passes staging, where its revision is measured; nothing while that is awaited."""
+    """To production a version passes staging, where its revision is measured; nothing while that is awaited.
+
+    So does one that is compared with production: it gets live requests too.
+    """
     version = request.version
     if version is None:
         return (refused(request, NO_VERSION),)
@@ -64,16 +71,17 @@ def _promote(turn: Turn, request: Request) -> tuple[Draft, ...]:
         return (Draft(Kind.STAGED, request.by, {**data, "request": request.id}),)
     known = turn.state.version(version)
     staged = known.stage is Stage.STAGING and known.variant == turn.policy.serving.variant
-    on_the_way = () if staged else (Draft(Kind.STAGED, request.by, {**data, "promotion": request.id}),)
+    wants = {"promotion": request.id, **({"comparison": True} if request.split is not None else {})}
+    on_the_way = () if staged else (Draft(Kind.STAGED, request.by, {**data, **wants}),)
     if found.awaited:
         return on_the_way
     return (*_window_closed(turn), *on_the_way, _started(turn, request, _plan(turn, request, version), data))
 
 
 def measured(state: State) -> Request | None:
-    """The promotion whose staging revision is to be measured now: the oldest one, when it is one to production."""
-    first = next((request for request in state.requests if request.action == "promote"), None)
-    if first is None or first.to != Stage.PRODUCTION or first.force:
+    """The request whose staging revision is to be measured now: the oldest one that wants live requests for it."""
+    first = next((request for request in state.requests if request.starts), None)
+    if first is None or first.to == Stage.STAGING or first.force:
         return None
     return first if state.rollout is None and first.version is not None and first.version == state.staging else None
 
@@ -81,12 +89,13 @@ def measured(state: State) -> Request | None:
 def _question(turn: Turn, request: Request, version: Version) -> Question:
     return Question(
         version,
-        request.to,
+        Stage.PRODUCTION if request.split is not None else request.to,
         request.by,
         source_stage=request.source_stage,
         force=request.force,
         reason=request.reason,
         waited=(turn.now - (request.staged or request.time)).total_seconds(),
+        comparison=request.split is not None,
     )
 
 
@@ -147,8 +156,11 @@ def _started(turn: Turn, request: Request, plan: Plan, data: Mapping[str, Any]) 
 
 
 def _plan(turn: Turn, request: Request, version: Version) -> Plan:
-    card = turn.candidates[version].card
-    return plan_of(turn.policy, slo=card.slo if card is not None else None, steps=request.steps)
+    card, split = turn.candidates[version].card, request.split
+    slo = card.slo if card is not None else None
+    if split is None:
+        return plan_of(turn.policy, slo=slo, steps=request.steps)
+    return plan_of_split(plan_of(turn.policy, slo=slo, steps=(StepPlan(split.weight, split.seconds),)), split)
 
 
 def plan_of(policy: Policy, *, slo: Slo | None = None, steps: tuple[StepPlan, ...] | None = None) -> Plan:

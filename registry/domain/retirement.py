@@ -64,7 +64,7 @@ def prunable(state: State, *, now: datetime, age: timedelta) -> tuple[VersionSta
     kept = {state.production, state.previous, state.staging}
     kept |= {rollout.version} if rollout else set()
     kept |= {guarding.previous} if guarding else set()
-    asked = {request.version for request in state.requests if request.action == "promote"}
+    asked = {request.version for request in state.requests if request.starts}
     return tuple(
         found
         for found in sorted(state.versions.values(), key=lambda found: found.sequence)

@@ -1,5 +1,7 @@
 """What a rollout in progress needs next: wait, step, withhold, promote, roll back or expire.
 
+A comparison is one of a single step, after which it expires as it was meant to.
+
 Pure: the state the journal tells, what was seen, and the time go in; drafts and memory come out.
 """
 
@@ -43,7 +45,7 @@ def advance(turn: Turn, rollout: Rollout) -> Decision:
     if fault is not None:
         return Decision((_rolled_back(rollout, fault, {}),), memory)
     if not turn.jumped and (turn.now - rollout.started).total_seconds() > rollout.plan.deadline:
-        return Decision((_expired(rollout),), memory)
+        return Decision((_expired(rollout, f"undecided after {rollout.plan.deadline:g} s", {}),), memory)
     ready = canary is not None and canary.ready and canary.digest == turn.state.version(rollout.version).digest
     if rollout.step < 0 or rollout.withheld:
         waits = rollout.step < 0 and rollout.paused is not None
@@ -165,7 +167,8 @@ def settled(state: State, observation: Observation, now: datetime) -> bool:
 
 def _conclude(turn: Turn, rollout: Rollout, memory: Memory, verdict: Verdict) -> Decision:
     """The entries that a verdict brings with it."""
-    ends = verdict.outcome in (Outcome.PROMOTE, Outcome.ROLLBACK)
+    over = rollout.plan.comparison and rollout.soaked(turn.now)
+    ends = over or verdict.outcome in (Outcome.PROMOTE, Outcome.ROLLBACK)
     news = verdict.key != rollout.verdict
     due = memory.recorded is None or turn.now - memory.recorded >= EVIDENCE_EVERY
     drafts = []
@@ -178,6 +181,8 @@ def _conclude(turn: Turn, rollout: Rollout, memory: Memory, verdict: Verdict) ->
         drafts.append(verdict_draft(verdict, version=rollout.version))
     if verdict.outcome is Outcome.ROLLBACK:
         drafts.append(_rolled_back(rollout, f"{verdict.reason}; {verdict.message}", verdict.numbers))
+    elif over:
+        drafts.append(_expired(rollout, f"comparison over; {verdict.message}", verdict.numbers))
     elif verdict.outcome is Outcome.PROMOTE and rollout.step + 1 < len(rollout.plan.steps):
         drafts.append(_stepped(turn, rollout, rollout.step + 1))
     elif verdict.outcome is Outcome.PROMOTE:
@@ -223,6 +228,7 @@ def _rolled_back(rollout: Rollout, reason: str, numbers: Mapping[str, Any]) -> D
     return Draft(Kind.ROLLED_BACK, CONTROLLER, data)
 
 
-def _expired(rollout: Rollout) -> Draft:
-    reason = f"undecided after {rollout.plan.deadline:g} s"
-    return Draft(Kind.EXPIRED, CONTROLLER, {"version": rollout.version, "to": rollout.base, "reason": reason})
+def _expired(rollout: Rollout, reason: str, numbers: Mapping[str, Any]) -> Draft:
+    """numbers: of a comparison whose time is over; without them it did not come to that."""
+    data = {"version": rollout.version, "to": rollout.base, "reason": reason}
+    return Draft(Kind.EXPIRED, CONTROLLER, {**data, "numbers": dict(numbers)} if numbers else data)

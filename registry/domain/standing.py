@@ -82,6 +82,8 @@ class Standing:
     @property
     def forecast(self) -> Forecast | None:
         """What the deciding signal still needs; None when it needs nothing or nothing came at this step yet."""
+        if self.plan.comparison:
+            return None
         seen, answers = self.of(self.decides).step.canary_exposure, self.of(ERRORS).step
         if self.harmful or self.cleared or not seen or self.seconds <= 0:
             return None
@@ -101,7 +103,7 @@ class Standing:
             "e": number(self.of(self.worst).harm.log_e),
             "rollbackAt": self.plan.rollback_bound,
             "a": None if self.least is None else number(self.of(self.least).clearance.log_a),
-            "advanceAt": self.plan.advance_bound,
+            "advanceAt": None if self.plan.comparison else self.plan.advance_bound,
             "margin": self.plan.margin(self.weight),
             "canary": {"answers": errors.step.canary_exposure, "errors": errors.step.canary_bad},
             "stable": {"answers": errors.step.stable_exposure, "errors": errors.step.stable_bad},

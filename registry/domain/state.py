@@ -60,12 +60,22 @@ class Approval:
 
 
 @dataclass(frozen=True)
+class Split:
+    """What a comparison asks for: `base` keeps all but `weight` percent of the live requests for so many seconds."""
+
+    base: Version | None
+    weight: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Request:
     """What was asked and is not answered yet. to: `staging` or `production` for a promotion, else empty.
 
-    force: go on in spite of checks. staged: when its version went to staging on the way to production. steps: in place
-    of the policy's, None for those. digest: what an approval is for, where it says so. promotion: the id of the request
-    that a pause, resume or abort is about, None for whatever is in progress. authenticated: who asks was checked.
+    force: go on in spite of checks. staged: when its version went to staging on the way to production. split: of a
+    comparison. steps: in place of the policy's, None for those. digest: what an approval is for, where it says so.
+    promotion: the id of the request that a pause, resume or abort is about, None for whatever is in progress.
+    authenticated: who asks was checked.
     """
 
     id: str
@@ -82,11 +92,18 @@ class Request:
     digest: str | None = None
     promotion: str | None = None
     authenticated: bool = False
+    split: Split | None = None
+
+    @property
+    def starts(self) -> bool:
+        """Whether it wants a version to run: a promotion or a comparison."""
+        return self.action in ("promote", "compare")
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """A promotion to production in progress. base: what production is compared with, None for the first one.
+    """A promotion to production, or a comparison with it, in progress. base: what it is compared with, None for the
+    first one.
 
     step: index into plan.steps, -1 until the canary is ready. withheld: the canary has weight 0 for lack of endpoints.
     stepped: when the step began, later by as long as it was paused. paused: since when. evidence: per signal. verdict:
@@ -105,6 +122,11 @@ class Rollout:
     evidence: Mapping[str, Evidence] = field(default_factory=lambda: MappingProxyType({}))
     verdict: tuple[str, str] | None = None
     paused: datetime | None = None
+
+    @property
+    def what(self) -> str:
+        """Its name for people."""
+        return "comparison" if self.plan.comparison else "rollout"
 
     @property
     def weight(self) -> int:

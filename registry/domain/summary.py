@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from registry.domain.awaited import duration
 from registry.domain.journal import Entry, Kind
 from registry.domain.plan import StepPlan, parse_step
 
@@ -18,16 +19,21 @@ def summary(entry: Entry) -> str:
             detail = f"digest {data['digest'][:12]}"
         case Kind.REQUESTED:
             forced = ", forced" if data.get("force") else ""
-            subject = f"requested: {data['action']} {data.get('version') or ''} {_to(data)}{forced}"
+            against = f"against {data['base']}" if data.get("base") else ""
+            subject = f"requested: {data['action']} {data.get('version') or ''} {_to(data)}{against}{forced}"
             detail = data.get("reason", "")
         case Kind.APPROVED:
             detail = f"digest {data['digest'][:12]}" + (f": {data['reason']}" if data["reason"] else "")
         case Kind.STAGED:
-            detail = "on the way to production" if data.get("promotion") else ""
+            way = "a comparison" if data.get("comparison") else "production"
+            detail = f"on the way to {way}" if data.get("promotion") else ""
             detail += _forced(data)
         case Kind.STARTED:
             steps = " → ".join(parse_step(step).name for step in data["plan"]["steps"])
             detail = f"against {data['base']}, {steps or 'at once'}" if data["base"] else "the first version"
+            if data["plan"].get("comparison"):
+                subject = f"started comparison of {data['version']}"
+                detail += f" for {duration(data['plan']['steps'][0]['soak'])}"
             detail += _forced(data)
         case Kind.STEPPED:
             step = StepPlan(data["weight"], 0, data.get("mirror", 0))

@@ -40,7 +40,7 @@ def judge_step(standing: Standing, *, soaked: bool, problem: str | None) -> Verd
     """The verdict on a canary at a step; its message names the signal that decided or is missing.
 
     Rollback wins. A problem holds, and requests that do not follow the route are one. Nothing advances before its soak,
-    nor without evidence of health on every blocking signal.
+    nor without evidence of health on every blocking signal; a comparison never does.
     """
     numbers, plan, name = standing.numbers, standing.plan, standing.decides
     if standing.harmful:
@@ -49,6 +49,8 @@ def judge_step(standing: Standing, *, soaked: bool, problem: str | None) -> Verd
         return Verdict(Outcome.ERROR, "evidence could not be read", problem, numbers)
     if standing.split_wrong:
         return Verdict(Outcome.ERROR, "requests do not follow the route", _split(numbers["split"]), numbers)
+    if plan.comparison:
+        return Verdict(Outcome.HOLD, "comparing", _told_harm(standing), numbers)
     if not standing.blocking:
         outcome, reason = (Outcome.PROMOTE, "no harm seen") if soaked else (Outcome.HOLD, "soaking")
         return Verdict(outcome, reason, _told_pairs(standing), numbers)

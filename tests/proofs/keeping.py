@@ -3,8 +3,10 @@
 import shutil
 from pathlib import Path
 
+from registry.domain.answers import Key
 from registry.domain.documents import sha256
 from registry.domain.errors import RegistryError
+from registry.domain.journal import Kind
 from registry.domain.version import Version
 from registry.store.backup import read_backup, write_backup
 from registry.store.home import Home
@@ -45,6 +47,21 @@ def back_up(*, when: When = lambda _: True) -> Wish:
         write_backup(place.home, place.home.root / BACKUPS, anchors=anchors, now=place.cluster.now)
 
     return Wish("backup", do, when=when, done=lambda place: bool(_backups(place.home)))
+
+
+def label(*, when: When) -> Wish:
+    """Say of two images what they are. Whoever was killed looks first whether it is said."""
+
+    def do(place: Installation) -> None:
+        place.home.labels_of(SHAPES).add(((Key("one", 0), "circle"), (Key("two", 0), "star")), now=place.cluster.now)
+
+    return Wish("label", do, when=when, done=lambda place: any(labelled_once(place.home)))
+
+
+def labelled_once(home: Home) -> tuple[int, int]:
+    """How often the journal has labels, and how many files of them wait."""
+    entries = home.journal_of(SHAPES).read()
+    return sum(entry.kind is Kind.LABELLED for entry in entries), len(home.labels_of(SHAPES).files())
 
 
 def bring_back() -> Wish:

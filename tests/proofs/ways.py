@@ -17,6 +17,8 @@ from tests.proofs.keeping import (
     back_up,
     backups_are_whole,
     bring_back,
+    label,
+    labelled_once,
     lose_everything,
     lose_the_cluster,
     publish,
@@ -45,10 +47,18 @@ class Way:
     left: Callable[[Home], object] = lambda _home: None
 
 
-def ask(action: str, version: str = "", to: str = "", *, model: Model = SHAPES, when: When = lambda _: True) -> Wish:
+def ask(
+    action: str,
+    version: str = "",
+    to: str = "",
+    *,
+    model: Model = SHAPES,
+    when: When = lambda _: True,
+    **more: object,
+) -> Wish:
     """File a request. Whoever is killed while filing looks whether it was filed before filing it again."""
     name = f"{action} {version} {to} {model}"
-    request = {"id": name, "action": action, "version": version or None, "to": to, "reason": "wished"}
+    request = {"id": name, "action": action, "version": version or None, "to": to, "reason": "wished", **more}
 
     def do(place: Installation) -> None:
         file_request(place.home.journal_of(model), request, by=USER, now=place.cluster.now)
@@ -58,6 +68,11 @@ def ask(action: str, version: str = "", to: str = "", *, model: Model = SHAPES, 
 
 def promote(version: str, *, model: Model = SHAPES, when: When | None = None) -> Wish:
     return ask("promote", version, "production", model=model, when=when or published(version, model))
+
+
+def compare(version: str, base: str, *, seconds: int = 12) -> Wish:
+    """Both at equal shares of the live requests."""
+    return ask("compare", version, when=published(version), base=base, weight=50, seconds=seconds)
 
 
 def change(name: str, do: Callable[[Cluster], object], *, when: When) -> Wish:
@@ -93,6 +108,11 @@ def ended(it: Installation) -> bool:
     """The rollout and its window are over."""
     state = it.state()
     return state.production == "2" and state.rollout is None and state.guarding is None
+
+
+def ended_comparison(it: Installation) -> bool:
+    """Version 2 was compared, and has no requests any more."""
+    return it.has("compare 2  shapes", SHAPES) and it.state().rollout is None and not it.state().requests
 
 
 def rounds(count: int) -> When:
@@ -168,6 +188,10 @@ WAYS = {
             prepare=_MEASURED,
             also="2",
         ),
+        Way("compare", "serving", (compare("2", "1"), promote("3", when=ended_comparison))),
+        Way("compare with a bad one", "serving", (compare("2", "1", seconds=90),), {"2": Behaviour(errors=1.0)}),
+        Way("abort a comparison", "serving", (compare("2", "1"), ask("abort", when=stepped(0)))),
+        Way("label", "serving", (promote("2"), label(when=stepped(0))), left=labelled_once),
         Way("archive", "serving", (ask("archive", "3"), ask("delete", "3", when=archived("3")))),
         Way("publish", "serving", (publish("4"),)),
         Way("altered bytes", "serving", (promote("2"),), prepare=alter_the_second),
@@ -200,6 +224,8 @@ RACES = (
     "abort what is measured",
     "pause and resume",
     "backup while one is deleted",
+    "compare",
+    "label",
 )
 """Paths on which two controllers and a user have something to decide against each other."""
 

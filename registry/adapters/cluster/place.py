@@ -125,6 +125,8 @@ class ClusterPlace:
             return self._control(model, request)
         if request["action"] == "approve":
             return self._approve(model, request)
+        if request["action"] == "compare":
+            raise Refused("--live: versions are compared on live requests on one machine only, wanted no --context")
         wanted = {"model": model, **request, "to": request.get("to") if request["action"] == "promote" else None}
         spec = {key: wanted[key] for key in CHOICES if wanted.get(key)}
         return self._create(PROMOTIONS, "Promotion", {**spec, "requestedBy": self.caller()})
