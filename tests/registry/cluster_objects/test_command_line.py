@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,3 +218,31 @@ def test_a_context_without_a_namespace_wants_one(cluster, geometry):
 
 def test_a_context_that_is_not_there_exits_5(cluster, geometry):
     assert geometry("status", context="missing").code == 5
+
+
+def test_a_backup_is_streamed_to_this_machine_and_proved_here(cluster, geometry, tmp_path):
+    ran = geometry("backup", "--to", str(tmp_path / "backups"), "-o", "json")
+    assert ran.code == 0, ran.told
+    found = json.loads(ran.output)
+    assert found["versions"] == {"shapes": 2}
+    assert (Path(found["backup"]) / "journal" / "shapes.jsonl").exists()
+
+
+def test_a_backup_that_does_not_prove_leaves_nothing(cluster, geometry, tmp_path):
+    (cluster.namespace.home.store / "models" / "shapes" / "2" / "card.json").write_text("{}")
+    assert geometry("backup", "--to", str(tmp_path / "backups")).code == 1
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == [".lock"]
+
+
+def test_labels_are_taken_from_a_config_map_which_is_deleted_then(cluster, geometry, tmp_path):
+    (tmp_path / "labels.jsonl").write_text('{"id": "a", "index": 0, "label": "circle"}\n')
+    ran = geometry("label", str(tmp_path / "labels.jsonl"), "-o", "json")
+    assert (ran.code, json.loads(ran.output)["unknown"]) == (0, 1), ran.told
+    until(lambda: not cluster.namespace.api.of("configmaps"))
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
