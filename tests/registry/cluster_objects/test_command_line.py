@@ -194,6 +194,12 @@ def test_check_runs_the_clusters_checklist(cluster, geometry):
     assert (ran.code, "latency" in ran.output) == (0, True), ran.told
 
 
+def test_a_dry_run_prints_what_would_be_recorded_and_files_nothing(cluster, geometry):
+    ran = geometry("promote", "2", "--to", "production", "--dry-run")
+    assert (ran.code, "would start: 1 → 2" in ran.output) == (0, True), ran.told
+    assert len(cluster.namespace.api.of("promotions")) == 1
+
+
 def test_a_report_is_written_on_this_machine(cluster, geometry):
     assert geometry("promote", "2", "--to", "production", "--yes", "--wait", "--timeout", "60").code == 0
     path = Path(geometry("report", "2").output.strip())

@@ -91,6 +91,16 @@ def test_pause_and_resume_are_said_by_its_control(served):
     served.until(lambda: served.phase(name) == "Progressing")
 
 
+def test_a_control_that_is_refused_is_told_once_as_an_event(served):
+    name = served.promote("2")
+    served.until(lambda: served.phase(name) == "Progressing")
+    served.control(name, "resume")
+    for _ in range(3):
+        served.turn()
+    assert served.notes().count(("ControlRefused", "Warning")) == 1
+    assert served.phase(name) == "Progressing"
+
+
 def test_a_control_of_one_that_ended_does_nothing_to_another(served):
     first = served.promote("2")
     served.until(lambda: served.phase(first) == "Succeeded")
