@@ -21,7 +21,7 @@ def health() -> Health:
 
 
 @pytest.fixture
-def port(namespace, health) -> Iterator[int]:
+def port(fake, namespace, health) -> Iterator[int]:
     server = Server(Reading(namespace.controller, health).routes(), host="127.0.0.1", port=0)
     server.start()
     yield server.port

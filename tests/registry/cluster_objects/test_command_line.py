@@ -18,6 +18,7 @@ from registry.controller.answering import Server
 from registry.controller.health import Health
 from registry.controller.routes import Reading
 from tests.registry.cluster_objects.conftest import Namespace
+from tests.registry.cluster_objects.fake_api import FakeApi
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(served: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def cluster(fake: FakeApi, served: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     health = Health(lambda: True)
     health.turned(fine=True)
     server = Server(Reading(served.controller, health).routes(), host="127.0.0.1", port=0)
