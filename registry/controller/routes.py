@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from registry.controller.answering import JSON, LINES, TAR, TEXT, Answer, Query, Route, Routes, line
 from registry.controller.health import Health
 from registry.controller.loop import Controller
+from registry.controller.rollouts import Rollouts
 from registry.domain.card import CARD
 from registry.domain.documents import canonical_bytes
 from registry.domain.errors import NotFound
@@ -58,6 +59,7 @@ class Reading:
         return self.controller.home
 
     def routes(self) -> Routes:
+        self.health.registry.register(Rollouts(lambda: self.controller.told))
         answers: Mapping[str, Route] = {
             r"/metrics": self.metrics,
             r"/models": self.models,
@@ -79,7 +81,7 @@ class Reading:
         return _health(self.health.why_unready())
 
     def metrics(self, _parts: Parts, _query: Query) -> Answer:
-        return Answer(self.health.metrics().encode(), "text/plain; version=0.0.4; charset=utf-8")
+        return Answer(self.health.metrics(), "text/plain; version=0.0.4; charset=utf-8")
 
     def models(self, _parts: Parts, _query: Query) -> Answer:
         names = {*self.home.versions().models(), *self.home.journals()}

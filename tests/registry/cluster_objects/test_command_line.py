@@ -18,6 +18,7 @@ from registry.controller.answering import Server
 from registry.controller.health import Health
 from registry.controller.routes import Reading
 from tests.registry.cluster_objects.conftest import Namespace
+from tests.registry.cluster_objects.fake_api import FakeApi
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(served: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def cluster(fake: FakeApi, served: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     health = Health(lambda: True)
     health.turned(fine=True)
     server = Server(Reading(served.controller, health).routes(), host="127.0.0.1", port=0)
@@ -192,6 +193,12 @@ def test_a_version_that_does_not_verify_is_said_so(cluster, geometry):
 def test_check_runs_the_clusters_checklist(cluster, geometry):
     ran = geometry("check", "2")
     assert (ran.code, "latency" in ran.output) == (0, True), ran.told
+
+
+def test_a_dry_run_prints_what_would_be_recorded_and_files_nothing(cluster, geometry):
+    ran = geometry("promote", "2", "--to", "production", "--dry-run")
+    assert (ran.code, "would start: 1 → 2" in ran.output) == (0, True), ran.told
+    assert len(cluster.namespace.api.of("promotions")) == 1
 
 
 def test_a_report_is_written_on_this_machine(cluster, geometry):

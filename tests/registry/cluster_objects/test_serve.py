@@ -129,24 +129,19 @@ def test_it_ends_with_1_when_it_loses_the_lease(home, api, monkeypatch):
     assert serve(home, api, then) == 1
 
 
-def test_it_is_read_through_the_api_server(home, api):
+def test_it_answers_through_the_api_server_before_it_acts(home, api, monkeypatch):
     def then() -> None:
         until(lambda: ("models", "shapes") in api.objects)
         terminate()
 
-    started: list[int] = []
-    original = cluster.Server.start
+    started, original = [], cluster.Server.start
 
     def start(server: cluster.Server) -> None:
         original(server)
-        started.append(server.port)
         api.proxied = f"http://127.0.0.1:{server.port}"
         place = ClusterPlace(api.seen_by("ann"), home.root / "reports")
-        assert not place.controller_runs()  # it answers, and is not ready before it acts
+        started.append(place.controller_runs())  # it answers, and is not ready before it acts
 
-    cluster.Server.start = start  # type: ignore[method-assign]
-    try:
-        assert serve(home, api, then) == 0
-    finally:
-        cluster.Server.start = original  # type: ignore[method-assign]
-    assert started
+    monkeypatch.setattr(cluster.Server, "start", start)
+    assert serve(home, api, then) == 0
+    assert started == [False]
