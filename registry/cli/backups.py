@@ -6,11 +6,22 @@ from typing import Annotated
 import typer
 
 from registry.adapters.local.anchors import DIRECTORY, read_anchors
-from registry.cli.options import Format, FormatOption, HomeOption, advising, now, place, say, user
+from registry.cli.options import (
+    ContextOption,
+    Format,
+    FormatOption,
+    HomeOption,
+    NamespaceOption,
+    advising,
+    now,
+    place,
+    say,
+    user,
+)
+from registry.cli.places import installation
 from registry.cli.printing import print_data
 from registry.domain.documents import timestamp
-from registry.store.backup import Backup, write_backup
-from registry.store.policy import load_policy
+from registry.store.backup import Backup
 from registry.store.restore import restore as bring_back
 
 
@@ -23,16 +34,11 @@ def backup(
     to: Annotated[Path | None, typer.Option("--to", help="Directory of backups (default: the policy's).")] = None,
     output: FormatOption = Format.TABLE,
     home: HomeOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Write a proved copy of journals, versions, trust list and policy; never of private keys. Writers go on."""
-    found = place(home)
-    wanted = to or load_policy(found.policy).backup.to
-    if wanted is None:
-        raise typer.BadParameter("where to? Add --to DIR, or backup: {to: DIR} to the policy")
-    anchors = read_anchors(found.root / DIRECTORY)
-    where = to.absolute() if to else found.root / wanted
-    with advising("`geometry doctor` names all that is wrong; mend it, then make the backup again"):
-        written = write_backup(found, where, anchors=anchors, now=now())
+    written = installation(home, context, namespace).back_up(to)
     print_data(_rows(written), output)
 
 

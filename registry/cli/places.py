@@ -12,7 +12,7 @@ import typer
 
 from registry.adapters.local.anchors import DIRECTORY, read_anchors
 from registry.adapters.local.state import read_state
-from registry.cli.options import NAMESPACE, now, place, user
+from registry.cli.options import NAMESPACE, advising, now, place, user
 from registry.domain.account import Account
 from registry.domain.card import Card
 from registry.domain.checklist import Candidate
@@ -24,6 +24,7 @@ from registry.domain.observation import Latency
 from registry.domain.policy import Policy
 from registry.domain.state import State
 from registry.domain.version import Model, Version, model_name
+from registry.store.backup import Backup, write_backup
 from registry.store.candidate import read_candidate, read_recorded_card
 from registry.store.filing import file_request
 from registry.store.home import Home
@@ -96,6 +97,9 @@ class Place(Protocol):
     def report(self, account: Account) -> Path:
         """Write the report of a rollout that has ended; return where it is."""
 
+    def back_up(self, to: Path | None) -> Backup:
+        """Write a proved copy of all that is here into a new directory of `to`, which may be the policy's."""
+
     def leave_labels(self, model: Model, labels: Sequence[Label]) -> Sequence[str]:
         """Leave labels for the controller; return the names by which the journal will speak of them."""
 
@@ -165,6 +169,15 @@ class LocalPlace:
 
     def report(self, account: Account) -> Path:
         return write_report(report_path(self.home, account.model, account.sequence), account, self.candidate)
+
+    def back_up(self, to: Path | None) -> Backup:
+        wanted = to or self.policy().backup.to
+        if wanted is None:
+            raise typer.BadParameter("where to? Add --to DIR, or backup: {to: DIR} to the policy")
+        anchors = read_anchors(self.home.root / DIRECTORY)
+        where = to.absolute() if to else self.home.root / wanted
+        with advising("`geometry doctor` names all that is wrong; mend it, then make the backup again"):
+            return write_backup(self.home, where, anchors=anchors, now=now())
 
     def leave_labels(self, model: Model, labels: Sequence[Label]) -> Sequence[str]:
         return self.home.labels_of(model).add(labels, now=now())

@@ -29,6 +29,7 @@ from registry.manifests import read_templates
 from registry.store import durable
 from registry.store.home import Home
 from registry.store.policy import load_policy
+from registry.store.view import forget_views
 
 NAMESPACE, CONTEXT, POD = "GEOMETRY_NAMESPACE", "GEOMETRY_CONTEXT", "GEOMETRY_POD"
 TRACKING = "MLFLOW_TRACKING_URI"
@@ -67,6 +68,7 @@ def _act(controller: Controller, lease: Lease, health: Health, wake: threading.E
             health.turned(fine=fine)
         return lease.held
 
+    forget_views(controller.home)
     controller.substrate.start(clock())
     _log.info("controller.started home=%s namespace=%s", controller.home.root, lease.api.namespace)
     Waking(lease.api, wake).start()
@@ -85,9 +87,11 @@ def build(place: Home, api: Api, lease: Lease, environment: Mapping[str, str]) -
     substrate = ClusterSubstrate(api, templates=read_templates(), policy=lambda: load_policy(place.policy))
     events = Events(api, lease.holder)
     desk = Desk(api, events, ModelViews(api), LabelMaps(api, place.labels_of))
-    tracking = environment.get(TRACKING)
-    mirrors = tracking is not None and find_spec("mlflow") is not None
-    projector = Projector(place.root, tracking, tethered) if tracking and mirrors else None
+    projector, tracking = None, environment.get(TRACKING)
+    if tracking and find_spec("mlflow") is None:
+        _log.warning("mirror.missing reason=%s", f"MLflow is not installed here, so {tracking} shows no stages")
+    elif tracking:
+        projector = Projector(place.root, tracking, tethered)
     return Controller(
         place,
         substrate,

@@ -56,6 +56,6 @@ class Health:
             return "another controller holds the Lease"
         return None if self._turns else "the first turn goes on"
 
-    def metrics(self) -> str:
+    def metrics(self) -> bytes:
         """In Prometheus's text format."""
-        return generate_latest(self.registry).decode()
+        return generate_latest(self.registry)

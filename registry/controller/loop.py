@@ -52,7 +52,8 @@ def clock() -> datetime:
 class Controller:
     """Turns over all models of an installation.
 
-    may_act: asked before anything is recorded or written. anchors: of each model, as it was found last.
+    may_act: asked before anything is recorded or written. anchors: of each model, as it was found last. told: what is
+    known of each since its last turn; replaced and never changed, for whoever reads beside the turns.
     """
 
     home: Home
@@ -66,6 +67,7 @@ class Controller:
     scrape: Scrape = scrape
     may_act: Callable[[], bool] = lambda: True
     anchors: dict[Model, Anchor | None] = field(default_factory=dict)
+    told: Mapping[Model, Told] = field(default_factory=dict)
     _watched: dict[Model, Watched] = field(default_factory=dict)
     _deaf: str | None = None
 
@@ -265,16 +267,17 @@ class Controller:
 
     def _show(self, watched: Watched, turn: Turn, decision: Decision, anchor: Anchor | None) -> None:
         """Tell people and MLflow what was seen and recorded. Acting on it never waits for who cannot be told."""
-        seen = {version: readings.traffic() for version, readings in watched.readings.items()}
-        traffic = {version: found for version, found in seen.items() if found is not None}
+        counted = {version: readings.traffic() for version, readings in watched.readings.items()}
+        traffic = {version: found for version, found in counted.items() if found is not None}
         try:
             write_view(self.home, watched.state, turn.observation, decision.verdict, now=turn.now, traffic=traffic)
             if self.projector is not None:
                 self.projector.project(watched.state, turn.now)
+            entries, seen = watched.journal.read(), turn.observation
+            told = Told(watched.state, entries, watched.ledger, seen, anchor, turn.now)
+            self.told = {**self.told, watched.state.model: told}
             if self.inbox is not None:
-                entries = watched.journal.read()
-                seen_now = turn.observation
-                self.inbox.tell(Told(watched.state, entries, watched.ledger, seen_now, anchor, turn.now))
+                self.inbox.tell(told)
         except (RegistryError, OSError) as error:
             self._complain(watched, str(error))
         else:

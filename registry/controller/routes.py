@@ -9,6 +9,7 @@
     GET /models/M/versions/V/verification         {error: text or null}
     GET /models/M/versions/V/FILE                 manifest.json, manifest.sig, card.json or evaluation.json
     GET /policy
+    GET /backup                                   tar of what `geometry backup` writes, proved by its reader
 
 Ask for the anchor before the journal: read after it, a journal that somebody writes to never looks short.
 """
@@ -16,9 +17,10 @@ Ask for the anchor before the journal: read after it, a journal that somebody wr
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from registry.controller.answering import JSON, LINES, TEXT, Answer, Query, Route, Routes, line
+from registry.controller.answering import JSON, LINES, TAR, TEXT, Answer, Query, Route, Routes, line
 from registry.controller.health import Health
 from registry.controller.loop import Controller
+from registry.controller.rollouts import Rollouts
 from registry.domain.card import CARD
 from registry.domain.documents import canonical_bytes
 from registry.domain.errors import NotFound
@@ -26,9 +28,11 @@ from registry.domain.evaluation import EVALUATION
 from registry.domain.manifest import MANIFEST, SIGNATURE
 from registry.domain.objects import anchor_text
 from registry.domain.version import Model, Version, model_name, version_name
+from registry.store.backup import contents, journals
 from registry.store.candidate import read_candidate
 from registry.store.files import read_regular
 from registry.store.home import Home
+from registry.store.streaming import packed
 from registry.store.view import read_view
 
 PAGE = 1 << 20
@@ -55,6 +59,7 @@ class Reading:
         return self.controller.home
 
     def routes(self) -> Routes:
+        self.health.registry.register(Rollouts(lambda: self.controller.told))
         answers: Mapping[str, Route] = {
             r"/metrics": self.metrics,
             r"/models": self.models,
@@ -65,6 +70,7 @@ class Reading:
             rf"{MODEL}{VERSION}/verification": self.verification,
             rf"{MODEL}{VERSION}/(?P<file>{FILES})": self.file,
             r"/policy": self.policy,
+            r"/backup": self.backup,
         }
         return Routes(answers, quick={r"/livez": self.live, r"/readyz": self.ready})
 
@@ -75,7 +81,7 @@ class Reading:
         return _health(self.health.why_unready())
 
     def metrics(self, _parts: Parts, _query: Query) -> Answer:
-        return Answer(self.health.metrics().encode(), "text/plain; version=0.0.4; charset=utf-8")
+        return Answer(self.health.metrics(), "text/plain; version=0.0.4; charset=utf-8")
 
     def models(self, _parts: Parts, _query: Query) -> Answer:
         names = {*self.home.versions().models(), *self.home.journals()}
@@ -110,6 +116,12 @@ class Reading:
     def policy(self, _parts: Parts, _query: Query) -> Answer:
         path = self.home.policy
         return Answer(path.read_bytes() if path.exists() else b"", TEXT)
+
+    def backup(self, _parts: Parts, _query: Query) -> Answer:
+        """Anchors first, so that no journal can be behind them."""
+        anchors = {model: found for model, found in dict(self.controller.anchors).items() if found is not None}
+        files = contents(self.home, journals(self.home), anchors=anchors, now=self.controller.now())
+        return Answer(packed(files), TAR)
 
 
 def _model(parts: Parts) -> Model:

@@ -10,7 +10,7 @@ The journal's verified head comes first and then the versions it names, so that 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +35,8 @@ JOURNAL, VERSIONS = "journal", "models"
 TRIES = 5
 """Times that a version may be deleted while it is copied before a backup gives up."""
 
-_LOCK = ".lock"
+LOCK = ".lock"
+"""Held by whoever writes into a directory of backups."""
 _LARGE = 1 << 32
 
 
@@ -63,69 +64,70 @@ def write_backup(home: Home, to: Path, *, anchors: Mapping[Model, Anchor], now: 
     """
     target = to / timestamp(now).replace(":", "-")
     durable.make_directory(to)
-    with durable.locked(to / _LOCK):
+    with durable.locked(to / LOCK):
         durable.clear_aside_directories(to)
         for _ in range(TRIES):
-            entries = {model: found for model in home.journals() if (found := home.journal_of(model).read())}
+            entries = journals(home)
             try:
-                return _write(home, target, entries, anchors=anchors, now=now)
+                return place_backup(target, contents(home, entries, anchors=anchors, now=now), home.trust())
             except (NotVerified, NotFound):
                 if all(home.journal_of(model).read() == found for model, found in entries.items()):
                     raise  # nothing was deleted meanwhile: it is damage
     raise NotVerified(f"{home.store}: versions were deleted faster than they could be copied; back up again later")
 
 
-def _write(
-    home: Home,
-    target: Path,
-    entries: Mapping[Model, tuple[Entry, ...]],
-    *,
-    anchors: Mapping[Model, Anchor],
-    now: datetime,
-) -> Backup:
-    trust = home.trust()
+def place_backup(target: Path, files: Iterable[tuple[str, bytes]], trust: Trust | None = None) -> Backup:
+    """Write a backup's files, prove it, and give it its name. trust: as `read_backup` takes it."""
     with durable.directory_aside(target) as aside:
-        write = _Writer(aside)
-        write.file(TRUST, trust.content())
-        if home.policy.exists():
-            write.file(POLICY, home.policy.read_bytes())
-        for model, found in entries.items():
-            write.file(f"{JOURNAL}/{model}.jsonl", b"".join(entry.content() for entry in found))
-            for version, known in fold(model, found).versions.items():
-                directory = home.versions().directory(model, version)
-                write.copy(directory, f"{VERSIONS}/{model}/{version}", stripped=known.deleted)
-        contents = {
-            "schema": SCHEMA,
-            "created": timestamp(now),
-            "journals": {model: _document(found[-1].anchor) for model, found in entries.items()},
-            "anchors": {model: _document(anchor) for model, anchor in anchors.items() if model in entries},
-            "files": [{"path": entry.path, "size": entry.size, "sha256": entry.sha256} for entry in write.files],
-        }
-        durable.write_new(aside / CONTENTS, canonical_bytes(contents))
+        for name, content in files:
+            path = aside / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            durable.write_new(path, content)
         proved = read_backup(aside, trust)
     return Backup(target, proved.digest, proved.created, proved.entries, proved.states, proved.anchors)
 
 
-class _Writer:
-    """Files of a backup that is being written, and what is to be said of each."""
+def journals(home: Home) -> Mapping[Model, tuple[Entry, ...]]:
+    """The verified journals of an installation, by model."""
+    return {model: found for model in home.journals() if (found := home.journal_of(model).read())}
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self.files: list[FileEntry] = []
 
-    def file(self, name: str, content: bytes) -> None:
-        path = self._root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        durable.write_new(path, content)
-        self.files.append(FileEntry(name, len(content), sha256(content)))
+def contents(
+    home: Home, entries: Mapping[Model, tuple[Entry, ...]], *, anchors: Mapping[Model, Anchor], now: datetime
+) -> Iterator[tuple[str, bytes]]:
+    """The files of a backup, one after another, what it holds as the last. Raises NotVerified, NotFound, OSError."""
+    listed: list[FileEntry] = []
+    for name, content in _files(home, entries):
+        listed.append(FileEntry(name, len(content), sha256(content)))
+        yield name, content
+    described = {
+        "schema": SCHEMA,
+        "created": timestamp(now),
+        "journals": {model: _document(found[-1].anchor) for model, found in entries.items()},
+        "anchors": {model: _document(anchor) for model, anchor in anchors.items() if model in entries},
+        "files": [{"path": entry.path, "size": entry.size, "sha256": entry.sha256} for entry in listed],
+    }
+    yield CONTENTS, canonical_bytes(described)
 
-    def copy(self, directory: Path, name: str, *, stripped: bool) -> None:
-        """A version; stripped: what stays of a deleted one. Raises NotVerified for whatever is no regular file."""
-        if not directory.is_dir():
-            raise NotVerified(f"{directory}: missing, though the journal names it")
-        for path in sorted(directory.iterdir()):
-            if not stripped or path.name in (MANIFEST, SIGNATURE):
-                self.file(f"{name}/{path.name}", read_regular(path, limit=_LARGE))
+
+def _files(home: Home, entries: Mapping[Model, tuple[Entry, ...]]) -> Iterator[tuple[str, bytes]]:
+    yield TRUST, home.trust().content()
+    if home.policy.exists():
+        yield POLICY, home.policy.read_bytes()
+    for model, found in entries.items():
+        yield f"{JOURNAL}/{model}.jsonl", b"".join(entry.content() for entry in found)
+        for version, known in fold(model, found).versions.items():
+            directory = home.versions().directory(model, version)
+            yield from _version(directory, f"{VERSIONS}/{model}/{version}", stripped=known.deleted)
+
+
+def _version(directory: Path, name: str, *, stripped: bool) -> Iterator[tuple[str, bytes]]:
+    """stripped: what stays of a deleted one. Raises NotVerified for whatever is no regular file."""
+    if not directory.is_dir():
+        raise NotVerified(f"{directory}: missing, though the journal names it")
+    for path in sorted(directory.iterdir()):
+        if not stripped or path.name in (MANIFEST, SIGNATURE):
+            yield f"{name}/{path.name}", read_regular(path, limit=_LARGE)
 
 
 def read_backup(directory: Path, trust: Trust | None = None) -> Backup:

@@ -5,9 +5,10 @@ Content types are said with every write, because the client guesses them; every 
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import urllib3
@@ -126,6 +127,19 @@ class Api:
     def proxied(self, service: str, path: str, query: Mapping[str, str] | None = None) -> bytes:
         """What a Service of the namespace answers, asked through the API server."""
         return self._read("GET", f"/api/v1/namespaces/{self.namespace}/services/{service}/proxy{path}", query=query)
+
+    @contextmanager
+    def streamed(self, service: str, path: str) -> Iterator[IO[bytes]]:
+        """As `proxied`, for an answer of any size: what is inside reads it as it arrives."""
+        where = f"/api/v1/namespaces/{self.namespace}/services/{service}/proxy{path}"
+        url, headers = self._parameters("GET", where, {}, None)
+        try:
+            answer = self._connection.call_api("GET", url, headers, _request_timeout=(CONNECT, READ))
+            _check(answer.status, answer.response.data if answer.status >= 400 else b"", where)
+            with closing(answer.response) as body:
+                yield body
+        except (urllib3.exceptions.HTTPError, client.ApiException) as error:
+            raise Unreachable(f"Kubernetes API server: GET {path}: {_told(error)}") from error
 
     def caller(self) -> str:
         """The name by which the API server knows this identity."""

@@ -8,6 +8,7 @@ one machine. Signatures are the controller's to check, which alone has the trust
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +18,7 @@ from registry.domain.account import Account
 from registry.domain.card import CARD, Card, parse_card
 from registry.domain.checklist import Candidate
 from registry.domain.control import CONTROLS, answer_control
-from registry.domain.documents import sha256
+from registry.domain.documents import sha256, timestamp
 from registry.domain.errors import InvalidDocument, JournalDamaged, NotFound, NotVerified, Refused, Unreachable
 from registry.domain.evaluation import EVALUATION, parse_evaluation
 from registry.domain.fold import fold
@@ -30,8 +31,11 @@ from registry.domain.observation import Latency
 from registry.domain.policy import Policy
 from registry.domain.state import Request, State
 from registry.domain.version import Model, Version
+from registry.store import durable
+from registry.store.backup import LOCK, Backup, place_backup
 from registry.store.policy import parse_policy_text
 from registry.store.reports import write_report
+from registry.store.streaming import unpacked
 
 SERVICE = "geometry-controller:http"
 """Service and port of the controller."""
@@ -173,6 +177,16 @@ class ClusterPlace:
     def report(self, account: Account) -> Path:
         path = self.reports / self.api.namespace / account.model / f"{account.sequence}.html"
         return write_report(path, account, self.candidate)
+
+    def back_up(self, to: Path | None) -> Backup:
+        """The controller's stream, proved here before it gets its name."""
+        if to is None:
+            raise Refused("where to? Add --to DIR: of this machine")
+        durable.make_directory(to)
+        target = to.absolute() / timestamp(datetime.now(UTC)).replace(":", "-")
+        with durable.locked(to / LOCK), self.api.streamed(SERVICE, "/backup") as stream:
+            durable.clear_aside_directories(to)
+            return place_backup(target, unpacked(stream, where=f"backup of {self.title}"))
 
     def leave_labels(self, model: Model, labels: Sequence[Label]) -> Sequence[str]:
         names: list[str] = []

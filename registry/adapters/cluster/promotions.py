@@ -57,7 +57,7 @@ class Desk:
     views: ModelViews
     labels: LabelMaps
     _seen: Sequence[_Seen] | None = None
-    _told: set[tuple[str, str]] = field(default_factory=set)
+    _told: set[str] = field(default_factory=set)
 
     def look(self) -> None:
         """See all Promotions and Approvals, and take in labels. Raises RegistryError."""
@@ -77,6 +77,7 @@ class Desk:
         for seen in self._of(told.state.model):
             if not seen.asking.ended:
                 self._write(seen, _status(seen, told.ledger, told.now))
+                self._tell_control(seen, told.ledger)
         self.labels.tell(told.state)
         self.views.tell(told)
 
@@ -104,6 +105,14 @@ class Desk:
             return  # deleted meanwhile
         if asking.kind == PROMOTION and ("phase" in change or "step" in change):
             self._tell(seen, str(status.get("phase")), str(status.get("message") or "as asked"))
+
+    def _tell_control(self, seen: _Seen, ledger: Ledger) -> None:
+        """Say once that a pause, resume or abort was refused: the status tells of the promotion alone."""
+        said = f"{seen.asking.uid}.{seen.asking.generation}"
+        found = ledger.requests.get(said)
+        if found is not None and found.phase is Phase.REFUSED and said not in self._told:
+            self._told.add(said)
+            self.events.warn(seen.object, "ControlRefused", found.message)
 
     def _tell(self, seen: _Seen, phase: str, message: str) -> None:
         if phase in BAD:

@@ -23,9 +23,16 @@ from registry.domain.state import State
 from registry.domain.version import Model, Version
 from registry.store.home import Home
 from tests.fixtures.versions import publish_tiny
+from tests.manifests.api import Api
+from tests.manifests.conftest import api, kubectl
 from tests.registry.cluster_objects.fake_api import FakeApi
+from tests.registry.cluster_objects.real_api import OVERLAY, RealApi
+
+__all__ = ["api", "kubectl"]
+"""Fixtures of the real API server."""
 
 SHAPES = Model("shapes")
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = """\
 schema: 1
 serving: {minReplicas: 1}
@@ -90,7 +97,7 @@ class Silent:
 class Namespace:
     """An installation in a namespace of the fake API. good: answers of each revision so far."""
 
-    api: FakeApi
+    api: FakeApi | RealApi
     home: Home
     time: datetime
     good: dict[str, int] = field(default_factory=dict)
@@ -175,20 +182,38 @@ class Namespace:
         return [(made["reason"], made["type"]) for made in self.api.of("events")]
 
 
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.cluster)])
+def server(request: pytest.FixtureRequest) -> Iterator[FakeApi | RealApi]:
+    """The fake API server; with `--cluster` also a real one, with the overlay's schemas, policies and roles."""
+    if request.param == "real":
+        found = request.getfixturevalue("real_api")
+        found.clear()
+        yield found
+        return
+    with FakeApi() as api:
+        yield api
+
+
 @pytest.fixture
-def namespace(tmp_path: Path) -> Iterator[Namespace]:
+def fake(server: FakeApi | RealApi) -> FakeApi:
+    """For what no real server does when it is asked to."""
+    if not isinstance(server, FakeApi):
+        pytest.skip("a real API server does not fail on demand")
+    return server
+
+
+@pytest.fixture
+def namespace(tmp_path: Path, server: FakeApi | RealApi) -> Namespace:
     """Versions 1 and 2 in the store, nothing asked yet."""
     home = Home(tmp_path / "home")
     home.root.mkdir()
     home.policy.write_text(POLICY)
     publish_tiny(home.root)
     publish_tiny(home.root, flip=True)
-    start = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    with FakeApi() as api:
-        made = Namespace(api, home, start)
-        api.now = lambda: made.time
-        made.turn()
-        yield made
+    made = Namespace(server, home, datetime.now(UTC) if isinstance(server, RealApi) else NOON)
+    server.now = lambda: made.time
+    made.turn()
+    return made
 
 
 @pytest.fixture
@@ -197,3 +222,12 @@ def served(namespace: Namespace) -> Namespace:
     namespace.promote("1")
     namespace.until(lambda: namespace.state().production == "1" and namespace.state().guarding is None)
     return namespace
+
+
+@pytest.fixture(scope="session")
+def real_api(api: Api) -> RealApi:
+    """A real API server with the dev overlay; ann and bob may promote and approve."""
+    assert api.kubectl("root", "apply", "-k", OVERLAY).returncode == 0
+    made = RealApi(api)
+    made.admit_people()
+    return made

@@ -21,7 +21,7 @@ def health() -> Health:
 
 
 @pytest.fixture
-def port(namespace, health) -> Iterator[int]:
+def port(fake, namespace, health) -> Iterator[int]:
     server = Server(Reading(namespace.controller, health).routes(), host="127.0.0.1", port=0)
     server.start()
     yield server.port
@@ -176,3 +176,16 @@ def test_an_answer_that_breaks_off_is_not_taken_for_whole():
     with pytest.raises(http.client.IncompleteRead):
         get(server.port, "/x")
     server.stop()
+
+
+def test_metrics_say_phase_weights_and_verdict_of_what_is_in_progress(served, health):
+    server = Server(Reading(served.controller, health).routes(), host="127.0.0.1", port=0)
+    server.start()
+    name = served.promote("2")
+    served.until(lambda: served.status(name).get("verdict"))
+    text = get(server.port, "/metrics")[1].decode()
+    server.stop()
+    assert 'ml_geometry_rollout_phase{model="shapes",phase="Progressing"} 1.0' in text
+    assert 'ml_geometry_rollout_phase{model="shapes",phase="Expired"} 0.0' in text
+    assert 'ml_geometry_rollout_weight{model="shapes",version="2"}' in text
+    assert text.count("ml_geometry_rollout_verdict{") == 4

@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from registry.controller.answering import Server
 from registry.controller.health import Health
 from registry.controller.routes import Reading
 from tests.registry.cluster_objects.conftest import Namespace
+from tests.registry.cluster_objects.fake_api import FakeApi
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(served: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def cluster(fake: FakeApi, served: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     health = Health(lambda: True)
     health.turned(fine=True)
     server = Server(Reading(served.controller, health).routes(), host="127.0.0.1", port=0)
@@ -193,6 +195,12 @@ def test_check_runs_the_clusters_checklist(cluster, geometry):
     assert (ran.code, "latency" in ran.output) == (0, True), ran.told
 
 
+def test_a_dry_run_prints_what_would_be_recorded_and_files_nothing(cluster, geometry):
+    ran = geometry("promote", "2", "--to", "production", "--dry-run")
+    assert (ran.code, "would start: 1 → 2" in ran.output) == (0, True), ran.told
+    assert len(cluster.namespace.api.of("promotions")) == 1
+
+
 def test_a_report_is_written_on_this_machine(cluster, geometry):
     assert geometry("promote", "2", "--to", "production", "--yes", "--wait", "--timeout", "60").code == 0
     path = Path(geometry("report", "2").output.strip())
@@ -217,3 +225,31 @@ def test_a_context_without_a_namespace_wants_one(cluster, geometry):
 
 def test_a_context_that_is_not_there_exits_5(cluster, geometry):
     assert geometry("status", context="missing").code == 5
+
+
+def test_a_backup_is_streamed_to_this_machine_and_proved_here(cluster, geometry, tmp_path):
+    ran = geometry("backup", "--to", str(tmp_path / "backups"), "-o", "json")
+    assert ran.code == 0, ran.told
+    found = json.loads(ran.output)
+    assert found["versions"] == {"shapes": 2}
+    assert (Path(found["backup"]) / "journal" / "shapes.jsonl").exists()
+
+
+def test_a_backup_that_does_not_prove_leaves_nothing(cluster, geometry, tmp_path):
+    (cluster.namespace.home.store / "models" / "shapes" / "2" / "card.json").write_text("{}")
+    assert geometry("backup", "--to", str(tmp_path / "backups")).code == 1
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == [".lock"]
+
+
+def test_labels_are_taken_from_a_config_map_which_is_deleted_then(cluster, geometry, tmp_path):
+    (tmp_path / "labels.jsonl").write_text('{"id": "a", "index": 0, "label": "circle"}\n')
+    ran = geometry("label", str(tmp_path / "labels.jsonl"), "-o", "json")
+    assert (ran.code, json.loads(ran.output)["unknown"]) == (0, 1), ran.told
+    until(lambda: not cluster.namespace.api.of("configmaps"))
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
