@@ -109,6 +109,9 @@ class Sight:
         )
 
 
+NOTHING = Sight({}, {}, {}, (), ())
+
+
 def look(api: Api) -> Sight:
     """List everything that a turn looks at."""
     return Sight(
