@@ -118,10 +118,9 @@ def unpack(folder: Path, target: str) -> None:
     """A folder of this machine in the pod."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        archive.add(folder, arcname=".")
-    code = (
-        f"import sys, tarfile; tarfile.open(fileobj=sys.stdin.buffer, mode='r|').extractall({target!r}, filter='data')"
-    )
+        for path in folder.iterdir():  # not the folder itself, which belongs to somebody else there
+            archive.add(path, arcname=path.name)
+    code = f"import sys, tarfile; tarfile.open(fileobj=sys.stdin.buffer, mode='r|').extractall({target!r})"
     kubectl("exec", "-i", "worker", "--", "python", "-c", code, sent=packed.getvalue())
 
 
