@@ -5,17 +5,10 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.options import say
+from registry.cli.options import ContextOption, NamespaceOption, say
 from registry.domain.errors import RegistryError
 
 VERB = "submit"
-
-ContextOption = Annotated[
-    str | None, typer.Option("--context", envvar="GEOMETRY_CONTEXT", help="Context of the kubeconfig.")
-]
-NamespaceOption = Annotated[
-    str | None, typer.Option("-n", "--namespace", envvar="GEOMETRY_NAMESPACE", help="The installation's namespace.")
-]
 
 
 def add(app: typer.Typer) -> None:
