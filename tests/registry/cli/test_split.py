@@ -99,7 +99,7 @@ def running(controller, home):
 
 def test_ctrl_c_ends_it_with_what_was_found(running, home):
     running.send_signal(signal.SIGINT)
-    output, told = running.communicate(timeout=30)
+    output, told = running.communicate(timeout=120)
     found = json.loads(output)
     assert (running.returncode, found["outcome"], found["reason"]) == (0, "aborted", "Ctrl-C where it was asked for")
     assert found["signals"]["low_confidence"]["better"] == "candidate"
@@ -114,7 +114,7 @@ def test_a_terminal_gets_a_picture(controller, home):
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=theirs, text=True) as process:
         os.close(theirs)
         shown = b"".join(iter(lambda: read(ours), b"")).decode()
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
     os.close(ours)
     assert [word for word in ("WHAT", "VERSION 2", "version 2", "awaited: ") if word not in shown] == []
     assert output.startswith("shapes: 1 and 2 at 50 and 50 %, over")
@@ -146,13 +146,13 @@ def test_one_that_is_compared_is_not_promoted_meanwhile(running, geometry):
 
 def test_abort_ends_it_for_who_waits(running, geometry):
     assert geometry("abort", "--yes", "--reason", "lunch").code == 0
-    output, _ = running.communicate(timeout=30)
+    output, _ = running.communicate(timeout=120)
     assert (running.returncode, json.loads(output)["reason"]) == (0, "lunch")
 
 
 def test_harm_is_a_failure_with_what_was_found(controller, running, home):
     controller.counting = {"1": (100, 30, 0), "2": (100, 5, 20)}
-    output, told = running.communicate(timeout=30)
+    output, told = running.communicate(timeout=120)
     found = json.loads(output)
     assert (running.returncode, found["outcome"]) == (1, "rolled back")
     assert found["signals"]["errors"]["candidate"]["bad"] > 0
