@@ -23,7 +23,7 @@ def test_a_promotion_goes_to_staging_is_measured_there_and_begins(measuring):
     assert started["checks"][-1]["outcome"] == "pass"
     assert "of 10 requests, 0 failed" in started["checks"][-1]["got"]
     asked = measuring.kinds()[measuring.last("requested").sequence :]
-    assert asked[: asked.index("started")] == ["staged"]
+    assert asked[: asked.index("started")].count("staged") == 1
     measuring.until(lambda: measuring.weights() == {"1": 50, "2": 50})
 
 
