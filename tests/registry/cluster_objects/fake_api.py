@@ -32,11 +32,11 @@ PEOPLE = {"token-of-controller": "system:serviceaccount:geometry:geometry-contro
 
 @dataclass
 class FakeApi:
-    """The server. now: for creationTimestamp. fails: statuses that the next requests get; 0 hangs up.
+    """The server. now: for creationTimestamp. fails: statuses that the next requests get; 0 hangs up, None is none.
     proxied: where the Service of the controller leads to."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    fails: list[int] = field(default_factory=list)
+    fails: list[int | None] = field(default_factory=list)
     proxied: str | None = None
     objects: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
@@ -184,8 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.api.asked.append((self.command, url.path, url.query))
         user = PEOPLE.get((self.headers.get("Authorization") or "").removeprefix("Bearer "), "")
-        if self.api.fails:
-            status = self.api.fails.pop(0)
+        status = self.api.fails.pop(0) if self.api.fails else None
+        if status is not None:
             if not status:
                 self.close_connection = True
                 return
