@@ -22,7 +22,7 @@ MANAGER = "ml-geometry"
 
 APPLY, MERGE, JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
 
-CONNECT, READ = 3.0, 10.0
+CONNECT, READ = 3.0, 5.0
 """Seconds a server may take to be reached, and to answer."""
 
 QUIET = 600.0

@@ -56,6 +56,7 @@ class PodScrape:
         client = plain_client(timeout=timeout, headers={"accept": "text/plain", "accept-encoding": "identity"})
         pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="scrape")
         try:
+            resolving = pool.submit(_addresses, named) if named else None
             pods = {
                 (target, pod): pool.submit(_predictor, client, target, address, deadline)
                 for target, answering in found.items()
@@ -63,10 +64,10 @@ class PodScrape:
             }
             proxies = {
                 address: pool.submit(_proxy, client, f"{address}:{self.stats_port}", deadline)
-                for address in (_addresses(named) if named else ())
+                for address in _in_time(resolving, timeout / 2)
             }
             asked: list[Future[Any]] = [*pods.values(), *proxies.values()]
-            wait(asked, timeout=timeout)
+            wait(asked, timeout=max(0.0, deadline - time.monotonic()))
             return self._sort(found, pods, proxies if named else None)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -145,6 +146,14 @@ def _predictor(client: httpx.Client, target: Target, address: str, deadline: flo
 def _proxy(client: httpx.Client, address: str, deadline: float) -> Mapping[str, int]:
     query = {"filter": r"^cluster\.httproute/.*\.upstream_rq_(timeout|5xx|501|504)$"}
     return parse_envoy(fetch(client, str(httpx.URL(f"http://{address}/stats/prometheus", params=query)), deadline))
+
+
+def _in_time(resolving: Future[list[str]] | None, seconds: float) -> list[str]:
+    """Addresses, none where a resolver does not answer: that may take it longer than a turn."""
+    if resolving is None:
+        return []
+    wait([resolving], timeout=seconds)
+    return resolving.result() if resolving.done() else []
 
 
 def _addresses(host: str) -> list[str]:

@@ -46,13 +46,13 @@ class Present:
 def revisions(release: Release, present: Present) -> tuple[RevisionRelease, ...]:
     """The entries that the InferenceService shall have now, the stable one first; none when nothing shall run.
 
-    Who left the release stays, at weight 0 and with all its pods, until it is idle.
+    Who left the release stays, at weight 0 and with all its pods, until it is idle; what no release ever wanted goes.
     """
     wanted = {revision.version: revision for revision in release.live}
     kept = {
         entry.version: RevisionRelease(entry.version, entry.digest, 0, entry.replicas, variant=entry.variant)
         for entry in present.entries
-        if entry.version not in wanted and entry.version not in present.idle
+        if entry.digest and entry.version not in wanted and entry.version not in present.idle
     }
     every = {**wanted, **kept}
     first = _stable(release, present, every)

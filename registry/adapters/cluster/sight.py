@@ -1,5 +1,6 @@
 """One look at the namespace: objects as they were listed, and what they say about revisions and the route. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,13 +21,14 @@ from registry.domain.version import Revision, Version, revision_name
 CONTAINER = "kserve-container"
 HTTP_PORT = "http1"
 _PORT = 8080
+_REVISION = re.compile(r"v[0-9]+(-[0-9]+-[0-9]+)?")
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 
 
 @dataclass(frozen=True)
 class Entry:
     """One revision as an InferenceService names it. replicas: `minReplicas`. runtime: its ServingRuntime's name, empty
-    where there is no such object."""
+    where there is no such object. digest: empty for what somebody edited into something that no release has."""
 
     version: Version
     name: Revision
@@ -109,6 +111,9 @@ class Sight:
         )
 
 
+NOTHING = Sight({}, {}, {}, (), ())
+
+
 def look(api: Api) -> Sight:
     """List everything that a turn looks at."""
     return Sight(
@@ -131,14 +136,13 @@ def version_of(revision: str) -> Version:
 
 
 def _entry(predictor: Mapping[str, Any], runtimes: Mapping[str, Object]) -> Entry:
-    """An entry that somebody edited into nonsense is one that no release wants."""
     name, model = str(predictor.get("name") or ""), predictor.get("model") or {}
     digests = [found.get("value", "") for found in model.get("env") or () if found.get("name") == DIGEST_VARIABLE]
     runtime, arguments = str(model.get("runtime") or ""), model.get("args") or [FP32]
     return Entry(
         version=version_of(name),
         name=Revision(name),
-        digest=digests[0] if digests else "",
+        digest=digests[0] if digests and _REVISION.fullmatch(name) else "",
         replicas=int(predictor.get("minReplicas") or 1),
         runtime=runtime if runtime in runtimes else "",
         variant=str(arguments[-1]),

@@ -10,6 +10,7 @@ the next turn sees it. `apply` takes one step in the order that `order.py` gives
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +23,7 @@ from registry.adapters.cluster.order import Present, leaving
 from registry.adapters.cluster.platform import check_platform
 from registry.adapters.cluster.presence import Presence, positive, ready
 from registry.adapters.cluster.rendering import live_route, pinned_routes, runtime, service, staging_service
-from registry.adapters.cluster.sight import Pod, Sight, accepted, anchor_of, clusters, look, told_weights
+from registry.adapters.cluster.sight import NOTHING, Pod, Sight, accepted, anchor_of, clusters, look, told_weights
 from registry.adapters.cluster.tidying import unused
 from registry.adapters.cluster.writing import Fence, Writer, mark
 from registry.domain.errors import Conflict, RegistryError
@@ -33,6 +34,9 @@ from registry.domain.policy import Policy, Serving, WriteMode
 from registry.domain.release import Release, RevisionRelease
 from registry.domain.validated import is_carried
 from registry.domain.version import Model, Version, revision_name
+
+FRESH = 1.0
+"""Seconds for which a look at the namespace is good enough for another model of the same turn."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +70,8 @@ class ClusterSubstrate:
         self._writer = Writer(api, self._events.warn)
         self._presence = Presence()
         self._known: dict[Model, Known] = {}
+        self._lookers: set[Model] = set()
+        self._shared, self._looked = NOTHING, 0.0
         self._problems: dict[Model, str] = {}
 
     def start(self, now: datetime) -> None:  # noqa: ARG002 - a cluster has its own clock
@@ -80,14 +86,16 @@ class ClusterSubstrate:
         """The journal entry last acted upon, from the route; what is seen here is what this turn's writes are of."""
         known = self._known.setdefault(model, Known())
         known.sight = None
-        known.sight = look(self._api)
-        self._presence.prober.keep(known.sight.incarnations())
+        known.sight = self._look(model)
         found = anchor_of(known.sight.routes.get(model))
         return parse_anchor(found) if found is not None else None
 
     def observe(self, model: Model, now: datetime) -> tuple[Mapping[Version, ObservedRevision], ObservedRoute | None]:
         """Every revision with its pods, and the live route as a gateway took it. A route of None: not known."""
         known, sight = self._known[model], self._sight(model)
+        there = {entry.version for name in (f"{model}{STAGING}", model) for entry in sight.entries(name)}
+        # A version that comes again later starts anew.
+        known.unready = {version: since for version, since in known.unready.items() if version in there}
         found: dict[Version, ObservedRevision] = {}
         for name in (f"{model}{STAGING}", model):
             for entry in sight.entries(name):
@@ -121,6 +129,7 @@ class ClusterSubstrate:
 
     def apply(self, releases: Sequence[Release], now: datetime) -> None:
         """One step towards each release. What the API server refuses is said once and tried again."""
+        self._lookers.clear()
         for release in releases:
             try:
                 self._step(release, self._policy(), now)
@@ -193,6 +202,16 @@ class ClusterSubstrate:
             out_of_memory=any(pod.out_of_memory for pod in pods),
             problem=next((pod.problem for pod in pods if pod.problem), None),
         )
+
+    def _look(self, model: Model) -> Sight:
+        """One look a turn, which models share that are asked for shortly after each other."""
+        now = time.monotonic()
+        if not self._lookers or model in self._lookers or now > self._looked + FRESH:
+            self._lookers.clear()
+            self._shared, self._looked = look(self._api), now
+            self._presence.prober.keep(self._shared.incarnations())
+        self._lookers.add(model)
+        return self._shared
 
     def _sight(self, model: Model) -> Sight:
         found = self._known[model].sight

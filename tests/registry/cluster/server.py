@@ -55,7 +55,7 @@ class Server:
     writes: list[str] = field(default_factory=list)
     admit: Callable[[Object, Object | None], None] = lambda new, old: None
     faults: list[Fault] = field(default_factory=list)
-    before_write: Callable[[str], None] = lambda what: None
+    before_read: Callable[[str], None] = lambda plural: None
     url: str = ""
     lock: threading.RLock = field(default_factory=threading.RLock)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -90,8 +90,8 @@ class Server:
         failing = self._failing(verb, plural)
         if failing and not failing.after:
             raise Answered(failing.status, "injected")
-        if verb != "GET" and query.get("dryRun") is None:
-            self.before_write(f"{verb} {plural}/{name[0] if name else body['metadata']['name']}")
+        if verb == "GET":
+            self.before_read(plural)
         with self.lock:
             answer = self._answer(verb, plural, name[0] if name else None, query, content_type, body)
         if failing:

@@ -80,6 +80,20 @@ def test_an_entry_that_somebody_took_out_comes_back_and_is_told(driver: Driver) 
     assert reasons(driver) == ["Repaired"]
 
 
+def test_a_predictor_that_somebody_renamed_is_what_it_was_a_turn_later(driver: Driver) -> None:
+    release = driver.serve("1:90", "2:10:1")
+
+    def rename(made: Object) -> None:
+        made["spec"]["predictor"] |= {"name": "mine"}
+        made["spec"]["predictor"]["model"] |= {"storageUri": "pvc://model-store/mine", "env": []}
+
+    driver.server.edit("inferenceservices", "shapes", rename)
+    driver.turn(release)
+    spec = driver.server.objects["inferenceservices"]["shapes"]["spec"]
+    assert (spec["predictor"]["name"], len(spec["canary"])) == ("v1", 1)
+    assert reasons(driver) == ["Repaired"]
+
+
 def test_a_field_that_the_registry_does_not_write_stays_and_is_told_once(driver: Driver) -> None:
     release = driver.serve("1:100")
     chosen = {"disk": "ssd"}

@@ -4,7 +4,7 @@ import pytest
 
 from registry.domain.journal import Anchor
 from registry.domain.observation import ObservedRevision
-from registry.domain.version import DEFAULT_MODEL, Version
+from registry.domain.version import DEFAULT_MODEL, Model, Version
 from tests.registry.cluster.driver import DIGESTS, START, Driver
 from tests.registry.cluster.server import Object
 
@@ -62,6 +62,30 @@ def test_a_revision_is_not_ready_since_it_was_first_seen_so(driver: Driver) -> N
     driver.cluster.slow.clear()
     driver.turn(driver.release("1:0"), 2)
     assert driver.revisions[ONE].unready_since is None
+
+
+def test_a_version_that_comes_again_is_not_ready_since_it_came(driver: Driver) -> None:
+    driver.serve("1:100")
+    driver.cluster.slow.add("shapes-v2")
+    driver.serve("1:100", "2:0:1")
+    driver.serve("1:100")
+    again = driver.now
+    driver.serve("1:100", "2:0:1")
+    assert driver.revisions[TWO].unready_since is not None
+    assert driver.revisions[TWO].unready_since > again
+
+
+def test_models_of_a_turn_share_a_look_and_every_turn_takes_a_new_one(driver: Driver) -> None:
+    other, looks = Model("other"), []
+    driver.server.before_read = looks.append
+    driver.substrate.anchor(DEFAULT_MODEL)
+    driver.substrate.anchor(other)
+    assert looks.count("pods") == 1
+    driver.substrate.anchor(other)
+    assert looks.count("pods") == 2
+    driver.substrate.apply([], driver.now)
+    driver.substrate.anchor(DEFAULT_MODEL)
+    assert looks.count("pods") == 3
 
 
 def test_of_several_pods_the_one_with_another_digest_speaks_for_the_revision(driver: Driver) -> None:
