@@ -12,6 +12,7 @@ import subprocess
 import tarfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,14 @@ RATE = int(os.environ.get("GEOMETRY_RATE", "100"))
 SECONDS = os.environ.get("GEOMETRY_SECONDS", "10")
 PREDICTOR, CONTROLLER = "ml-geometry/predictor:0.1.0", "ml-geometry/controller:0.1.0"
 STORE = "/store"
+PARTS = defaultdict(
+    tuple,
+    serving=("serviceaccount",),
+    store=("model-store",),
+    registry=("serviceaccount", "role-controller", "rolebinding-controller"),
+    crds=("promotions", "approvals", "models"),
+)
+"""Of `manifests/`, what a rollout needs."""
 
 
 def kubectl(*arguments: str, sent: bytes | None = None, check: bool = True) -> str:
@@ -66,10 +75,10 @@ def namespace(home: Home) -> Iterator[str]:
     kubectl("create", "namespace", NAMESPACE)
     enforce = "pod-security.kubernetes.io/enforce=restricted"
     kubectl("label", "namespace", NAMESPACE, enforce)
-    for folder in ("serving", "store", "registry"):
-        for path in sorted((ROOT / "manifests" / folder).glob("*.yaml")):
-            if path.stem in {"serviceaccount", "role-controller", "rolebinding-controller", "model-store"}:
-                kubectl("apply", "-f", "-", sent=yaml.safe_dump(one_node(yaml.safe_load(path.read_text()))).encode())
+    for path in (*(ROOT / "manifests").glob("*/*.yaml"), *(ROOT / "manifests" / "registry" / "crds").glob("*.yaml")):
+        made = yaml.safe_load(path.read_text())
+        if path.stem in PARTS[path.parent.name]:
+            kubectl("apply", "-f", "-", sent=yaml.safe_dump(fitted(made)).encode())
     trust = next((home.root / "keys").glob("trust*"))
     kubectl("create", "configmap", "geometry-trust", f"--from-file=trust.json={trust}")
     kubectl("apply", "-f", "-", sent=yaml.safe_dump(worker()).encode())
@@ -82,7 +91,10 @@ def namespace(home: Home) -> Iterator[str]:
     kubectl("delete", "namespace", NAMESPACE, "--wait=false", check=False)
 
 
-def one_node(made: dict) -> dict:
+def fitted(made: dict) -> dict:
+    """As the overlay for one node has it."""
+    if made["kind"] == "RoleBinding":
+        made["subjects"][0]["namespace"] = NAMESPACE
     if made["kind"] == "PersistentVolumeClaim":
         made["spec"] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     return made
