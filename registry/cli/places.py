@@ -26,6 +26,7 @@ from registry.domain.state import State
 from registry.domain.version import Model, Version, model_name
 from registry.store.backup import Backup, write_backup
 from registry.store.candidate import read_candidate, read_recorded_card
+from registry.store.doctor import Finding, examine
 from registry.store.filing import file_request
 from registry.store.home import Home
 from registry.store.policy import load_policy
@@ -42,6 +43,10 @@ class Journal(Protocol):
 
 class Place(Protocol):
     """Everything that verbs read of an installation, and the one way in which they ask for something."""
+
+    @property
+    def title(self) -> str:
+        """What it is called in messages."""
 
     @property
     def pace(self) -> float:
@@ -97,6 +102,9 @@ class Place(Protocol):
     def report(self, account: Account) -> Path:
         """Write the report of a rollout that has ended; return where it is."""
 
+    def examine(self) -> Sequence[Finding]:
+        """Look at everything that is here, and say what is wrong and what to do."""
+
     def back_up(self, to: Path | None) -> Backup:
         """Write a proved copy of all that is here into a new directory of `to`, which may be the policy's."""
 
@@ -111,6 +119,10 @@ class LocalPlace:
     home: Home
     pace: ClassVar[float] = 0.2
     logs: str = "`geometry local logs`"
+
+    @property
+    def title(self) -> str:
+        return str(self.home.root)
 
     @property
     def exists(self) -> bool:
@@ -169,6 +181,13 @@ class LocalPlace:
 
     def report(self, account: Account) -> Path:
         return write_report(report_path(self.home, account.model, account.sequence), account, self.candidate)
+
+    def examine(self) -> Sequence[Finding]:
+        try:
+            anchors = read_anchors(self.home.root / DIRECTORY)
+        except RegistryError as error:
+            return [Finding("anchors", False, str(error)), *examine(self.home, {})]
+        return list(examine(self.home, anchors))
 
     def back_up(self, to: Path | None) -> Backup:
         wanted = to or self.policy().backup.to

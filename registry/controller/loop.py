@@ -73,7 +73,7 @@ class Controller:
 
     def turn(self) -> bool:
         """One turn of every model; True when something was recorded, so that another one is due at once."""
-        self._look()
+        self._ask(lambda inbox: inbox.look())
         for model in self._models():
             if model not in self._watched:
                 self._watched[model] = Watched(self.home.journal_of(model), State(model))
@@ -90,26 +90,24 @@ class Controller:
         if not self.may_act():
             return False
         self.substrate.apply(releases, self.now())
-        if self.inbox is not None:
-            with suppress(RegistryError):  # those that ask hear it a turn later
-                self.inbox.decline(self._watched.keys())
+        self._ask(lambda inbox: inbox.decline(self._watched.keys()))
         if self.backups is not None:
             with suppress(InvalidDocument):  # every model's turn has said it
                 self.backups.step(load_policy(self.home.policy).backup, self.now())
         return recorded
 
-    def _look(self) -> None:
-        """See what is asked; what cannot be seen waits, and what goes on goes on."""
+    def _ask(self, what: Callable[[Inbox], None]) -> None:
+        """Look at, or answer, what is asked elsewhere. What fails is said once and waits; what goes on goes on."""
         if self.inbox is None:
             return
-        problem = None
         try:
-            self.inbox.look()
+            what(self.inbox)
         except RegistryError as error:
-            problem = str(error)
-        if problem != self._deaf and problem is not None:
-            _log.error("inbox.problem reason=%s", problem)
-        self._deaf = problem
+            if self._deaf != str(error):
+                _log.error("inbox.problem reason=%s", error)
+            self._deaf = str(error)
+        else:
+            self._deaf = None
 
     def _models(self) -> tuple[Model, ...]:
         return tuple(sorted({*self.home.versions().models(), *self.home.journals()}))
@@ -276,9 +274,8 @@ class Controller:
             entries, seen = watched.journal.read(), turn.observation
             told = Told(watched.state, entries, watched.ledger, seen, anchor, turn.now)
             self.told = {**self.told, watched.state.model: told}
-            if self.inbox is not None:
-                self.inbox.tell(told)
-        except (RegistryError, OSError) as error:
+            self._ask(lambda inbox: inbox.tell(told))
+        except OSError as error:
             self._complain(watched, str(error))
         else:
             watched.problem = None

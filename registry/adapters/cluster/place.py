@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from registry.adapters.cluster.api import APPROVALS, CONFIG_MAPS, PROMOTIONS, Api, Resource
+from registry.adapters.cluster.examining import examine_cluster
 from registry.adapters.cluster.labels import LABEL, spooled
 from registry.domain.account import Account
 from registry.domain.card import CARD, Card, parse_card
@@ -33,6 +34,7 @@ from registry.domain.state import Request, State
 from registry.domain.version import Model, Version
 from registry.store import durable
 from registry.store.backup import LOCK, Backup, place_backup
+from registry.store.doctor import Finding
 from registry.store.policy import parse_policy_text
 from registry.store.reports import write_report
 from registry.store.streaming import unpacked
@@ -146,6 +148,10 @@ class ClusterPlace:
             return "it was deleted meanwhile"
         return str(status.get("message")) if status.get("phase") == "Refused" and "sequence" not in status else None
 
+    def models(self) -> Sequence[Model]:
+        """Models with a journal or a version."""
+        return [Model(name) for name in self._json("/models")["models"]]
+
     def stored(self, model: Model) -> Sequence[Version]:
         return [Version(name) for name in self._json(f"/models/{model}/versions")["versions"]]
 
@@ -177,6 +183,9 @@ class ClusterPlace:
     def report(self, account: Account) -> Path:
         path = self.reports / self.api.namespace / account.model / f"{account.sequence}.html"
         return write_report(path, account, self.candidate)
+
+    def examine(self) -> Sequence[Finding]:
+        return list(examine_cluster(self))
 
     def back_up(self, to: Path | None) -> Backup:
         """The controller's stream, proved here before it gets its name."""

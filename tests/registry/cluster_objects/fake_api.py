@@ -32,12 +32,13 @@ PEOPLE = {"token-of-controller": "system:serviceaccount:geometry:geometry-contro
 
 @dataclass
 class FakeApi:
-    """The server. now: for creationTimestamp. fails: statuses that the next requests get; 0 hangs up.
-    proxied: where the Service of the controller leads to."""
+    """The server. now: for creationTimestamp. fails: statuses that the next requests get; 0 hangs up, None is none.
+    proxied: where the Service of the controller leads to. served: plural names of what is discovered."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    fails: list[int] = field(default_factory=list)
+    fails: list[int | None] = field(default_factory=list)
     proxied: str | None = None
+    served: set[str] = field(default_factory=lambda: {"httproutes", "inferenceservices", "promotions"})
     objects: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     _version: int = 0
@@ -184,8 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.api.asked.append((self.command, url.path, url.query))
         user = PEOPLE.get((self.headers.get("Authorization") or "").removeprefix("Bearer "), "")
-        if self.api.fails:
-            status = self.api.fails.pop(0)
+        status = self.api.fails.pop(0) if self.api.fails else None
+        if status is not None:
             if not status:
                 self.close_connection = True
                 return
@@ -203,6 +204,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(201, {"status": {"userInfo": {"username": user}}})
         elif found := PROXY.fullmatch(path):
             self._proxy(found[2], found[3] or "/")
+        elif re.fullmatch(r"/apis/[^/]+/[^/]+", path):
+            self._say(200, {"resources": [{"name": name} for name in sorted(self.api.served)]})
         elif found := PATH.fullmatch(path):
             group, _, plural, name, part = found.groups()
             self._object(group or "", plural, name, part, query, body, user)

@@ -195,6 +195,22 @@ def test_check_runs_the_clusters_checklist(cluster, geometry):
     assert (ran.code, "latency" in ran.output) == (0, True), ran.told
 
 
+def test_the_doctor_finds_nothing_where_all_is_well(cluster, geometry):
+    ran = geometry("doctor")
+    assert (ran.code, ran.told) == (0, "")
+    assert "knows you as ann" in ran.output
+
+
+def test_the_doctor_says_what_is_wrong_and_the_fix(cluster, geometry, fake):
+    fake.served.discard("httproutes")
+    (cluster.namespace.home.store / "models" / "shapes" / "2" / "card.json").write_text("{}")
+    ran = geometry("doctor", "-o", "json")
+    wrong = {found["what"]: found["detail"] for found in json.loads(ran.output) if found["result"] == "wrong"}
+    assert ran.code == 1
+    assert set(wrong) == {"Gateway API", "shapes 2"}
+    assert "install Gateway API" in wrong["Gateway API"]
+
+
 def test_a_dry_run_prints_what_would_be_recorded_and_files_nothing(cluster, geometry):
     ran = geometry("promote", "2", "--to", "production", "--dry-run")
     assert (ran.code, "would start: 1 → 2" in ran.output) == (0, True), ran.told
