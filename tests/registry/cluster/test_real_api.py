@@ -1,7 +1,7 @@
 """What the fake API server is believed to do, asked of a real one: apply, conflicts, generations, lists.
 
-GEOMETRY_CRDS may name a folder with the CRDs of KServe and Gateway API (`…_inferenceservices.yaml`, …): then objects are
-held against their schemas, too.
+GEOMETRY_CRDS may name a folder with the CRDs of KServe and Gateway API (`…_inferenceservices.yaml`, …): then objects
+are held against their schemas, too.
 """
 
 import os
