@@ -146,7 +146,8 @@ def _submit(
     if settings.data or settings.weights:
         raise typer.BadParameter("--data and --weights name files of this machine: with --submit use --data-claim")
     options = [part for option in where.items() for part in option]
-    code, told = _verb(context, "submit", [*options, "--", *submission(settings, claimed="--data" in where)])
+    ended = _verb(context, "submit", [*options, "--", *submission(settings, claimed="--data" in where)])
+    code, told = (ended, "") if isinstance(ended, int) else ended  # alone where somebody interrupted it
     if code != 0:
         raise typer.Exit(code)
     outcome = json.loads(told)

@@ -38,7 +38,7 @@ def test_a_submitted_run_is_the_run_that_was_asked_for(change, monkeypatch):
     assert parsed(arguments, monkeypatch) == asked
 
 
-def submitted(*arguments, code=0):
+def submitted(*arguments, code=0, interrupted=False):
     """Run train beside a `submit` that only notes what it was called with."""
     called, app = [], typer.Typer()
     app.command("train")(cli.train)
@@ -47,6 +47,8 @@ def submitted(*arguments, code=0):
     @app.command("submit")
     def submit(given: list[str], context: str = "", cpu: str = "") -> tuple[int, str]:
         called.append((given, context, cpu))
+        if interrupted:
+            raise KeyboardInterrupt
         return code, json.dumps(told)
 
     return CliRunner().invoke(app, ["train", *arguments]), called
@@ -61,6 +63,10 @@ def test_what_the_job_printed_is_printed_here():
 
 def test_the_exit_code_of_the_job_is_ours():
     assert submitted("--submit", code=3)[0].exit_code == 3
+
+
+def test_who_interrupts_it_gets_the_prompt_back():
+    assert submitted("--submit", interrupted=True)[0].exit_code == 130
 
 
 @pytest.mark.parametrize(
