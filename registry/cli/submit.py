@@ -25,7 +25,7 @@ def submit(
     memory: Annotated[str | None, typer.Option(help="Such as 6Gi.")] = None,
     data: Annotated[str | None, typer.Option(help="PersistentVolumeClaim with images.")] = None,
 ) -> tuple[int, str]:
-    """Run `geometry ARGUMENTS` as a Job, tell its log, and return its exit code and the last line of JSON."""
+    """Run geometry with ARGUMENTS as a Job, tell its log, and return its exit code and the last line of JSON."""
     try:
         from registry.adapters.cluster.api import connect
         from registry.adapters.cluster.jobs import Following, Wish

@@ -21,8 +21,8 @@ HEAD, PATIENCE = 8192, 5.0
 WRITES = 30.0
 """Seconds a part of an answer may take to be taken."""
 
-AT_ONCE, THREADS = 128, 4
-"""Connections that are served at a time, and answers that are made at a time."""
+AT_ONCE, AT_MOST, THREADS = 128, 1024, 4
+"""Connections at a time beyond which only probes are answered, and nobody is; and answers that are made at a time."""
 
 JSON, LINES, TAR = "application/json", "application/jsonl", "application/x-tar"
 TEXT = "text/plain; charset=utf-8"
@@ -51,6 +51,9 @@ Route = Callable[[Mapping[str, str], Query], Answer]
 def line(status: int, text: str) -> Answer:
     """An answer of one line."""
     return Answer(f"{' '.join(text.split())[:300]}\n".encode(), TEXT, status)
+
+
+BUSY = line(503, "too many ask at a time; ask again later")
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Server:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open += 1
         try:
-            answer = line(503, "too many at a time") if self._open > AT_ONCE else await self._answered(reader)
+            answer = BUSY if self._open > AT_MOST else await self._answered(reader)
             await _send(writer, answer, self._pool)
         except (ConnectionError, TimeoutError, asyncio.CancelledError):
             pass  # who asked is gone, or does not read
@@ -138,6 +141,8 @@ class Server:
         if found is None or unquote(path) != path:
             return line(404, "there is no such path")
         route, parts, quick = found
+        if self._open > AT_ONCE and not quick:
+            return BUSY
         try:
             asks = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=8))
         except ValueError:

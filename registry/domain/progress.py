@@ -147,7 +147,7 @@ def _answered(progress: Progress, entry: Entry, phase: Phase) -> Progress:
         progress,
         phase=phase,
         accepted=phase in (Phase.PROGRESSING, Phase.SUCCEEDED),
-        message=summary(entry),
+        message=entry.data["reason"] if phase is Phase.REFUSED else summary(entry),
         digest=entry.data.get("digest", progress.digest),
         ended=entry.time if phase in TERMINAL else None,
     )

@@ -158,6 +158,12 @@ def test_who_sends_nothing_is_hung_up_on_and_probes_go_on(port, monkeypatch):
         assert idle.recv(64)[9:12] == b"408"
 
 
+def test_probes_are_answered_while_too_many_ask(port, monkeypatch):
+    monkeypatch.setattr("registry.controller.answering.AT_ONCE", 0)
+    assert get(port, "/models")[0] == 503
+    assert (get(port, "/livez")[0], get(port, "/readyz")[0]) == (200, 200)
+
+
 def test_a_journal_that_cannot_be_read_is_a_503_that_says_so(port, namespace, monkeypatch):
     def broken(*_: object, **__: object) -> bytes:
         raise OSError("the volume is gone")

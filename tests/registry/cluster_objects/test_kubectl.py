@@ -1,13 +1,19 @@
 """What kubectl shows of our objects, and what the API server keeps away from us: on a real one."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 
 from registry.adapters.cluster.api import CONFIG_MAPS, PROMOTIONS
 from registry.adapters.cluster.labels import LABEL, LabelMaps
+from registry.adapters.cluster.lease import NAME
 from registry.adapters.cluster.waking import Waking
 from registry.domain.errors import Refused
 from tests.registry.cluster_objects.conftest import Namespace
@@ -27,8 +33,8 @@ def real(server: RealApi) -> RealApi:
     return server
 
 
-def kubectl(real: RealApi, *arguments: str, person: str = "ann") -> str:
-    ran = real.api.kubectl(person, "-n", NAMESPACE, *arguments)
+def kubectl(real: RealApi, *arguments: str) -> str:
+    ran = real.api.kubectl("ann", "-n", NAMESPACE, *arguments)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
@@ -51,8 +57,7 @@ def test_wait_returns_when_a_condition_holds(real: RealApi, served: Namespace) -
 def test_describe_shows_what_was_decided_as_events(real: RealApi, served: Namespace) -> None:
     name = served.promote("7")
     served.until(lambda: served.phase(name) == "Refused")
-    about = ("--field-selector", f"involvedObject.name={name}")
-    assert "has no version 7" in kubectl(real, "get", "events", *about, person="root")
+    assert "has no version 7" in kubectl(real, "describe", "promotion", name).partition("Events:")[2]
 
 
 def test_a_change_wakes_the_controller(real: RealApi, namespace: Namespace) -> None:
@@ -97,3 +102,25 @@ def test_the_controller_knows_its_own_name(real: RealApi) -> None:
 def test_what_the_controller_never_does_it_may_not_do(real: RealApi, forbidden: Callable[..., object]) -> None:
     with pytest.raises(Refused, match="forbidden"):
         forbidden(real.seen_by("controller"))
+
+
+def test_a_controller_refuses_a_cluster_without_kserve_and_leaves_the_lease_free(real: RealApi, tmp_path: Path) -> None:
+    context = {"cluster": "here", "user": "root", "namespace": NAMESPACE}
+    cluster = {"server": real.api.url, "insecure-skip-tls-verify": True}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "here", "cluster": cluster}],
+        "users": [{"name": "root", "user": {"token": real.api.tokens["root"]}}],
+        "contexts": [{"name": "here", "context": context}],
+    }
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(document))
+    ran = subprocess.run(
+        [sys.executable, "-m", "registry.controller", "--substrate", "cluster", "--http-port", "0"],
+        env={**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig"), "GEOMETRY_CONTEXT": "here",
+             "GEOMETRY_HOME": str(tmp_path / "home"), "GEOMETRY_NAMESPACE": NAMESPACE},
+        capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].startswith("the cluster has no HTTPRoute")
+    assert real.get("leases", NAME)["spec"]["holderIdentity"] == ""
