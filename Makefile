@@ -154,7 +154,8 @@ images: docker-build ## The same
 deploy: $(READY) ## Apply an overlay: make deploy ENV=prod CONTEXT=my-cluster (safe at any time, also during a rollout)
 	kubectl --context $(CONTEXT) apply -k kustomize/overlays/$(ENV)
 	cluster/keys $(CONTEXT) ml-geometry-$(ENV)
-	kubectl --context $(CONTEXT) --namespace ml-geometry-$(ENV) rollout status deployment --timeout=300s
+	kubectl --context $(CONTEXT) --namespace ml-geometry-$(ENV) rollout status deployment \
+	  --selector 'app.kubernetes.io/component in (controller,tracking)' --timeout=300s
 
 k8s-deploy: deploy ## The same
 
