@@ -26,6 +26,7 @@ from PIL import Image
 from registry.domain.version import DEFAULT_MODEL, Version
 from registry.store.home import Home
 from tests.fixtures.versions import publish_tiny
+from tests.manifests.conftest import program
 from tests.manifests.rendered import ROOT
 
 pytestmark = pytest.mark.cluster
@@ -49,7 +50,7 @@ PARTS = defaultdict(
 
 
 def kubectl(*arguments: str, sent: bytes | None = None, check: bool = True) -> str:
-    command = ["kubectl", "--context", CONTEXT, "--namespace", NAMESPACE, *arguments]
+    command = [program("kubectl"), "--context", CONTEXT, "--namespace", NAMESPACE, *arguments]
     done = subprocess.run(command, input=sent, capture_output=True, check=False, timeout=600)
     assert not (check and done.returncode), done.stderr.decode()
     return done.stdout.decode()
@@ -69,7 +70,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.fixture(scope="module")
 def namespace(home: Home) -> Iterator[str]:
     """An installation's parts that a rollout needs, with both versions in the store and a pod to work in."""
-    if subprocess.run(["kubectl", "--context", CONTEXT, "version"], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        [program("kubectl"), "--context", CONTEXT, "version"], capture_output=True, check=False
+    ).returncode:
         pytest.skip(f"context {CONTEXT} is not there: make kind-up, or set GEOMETRY_CONTEXT")
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
     kubectl("create", "namespace", NAMESPACE)
@@ -198,7 +201,7 @@ def test_a_rollout_with_promotion_rollback_and_another_promotion_fails_no_reques
     source = (ROOT / "tests" / "registry" / "cluster" / "drive.py").read_bytes()
     environment = ("env", "PYTHONPATH=/tmp/source") if os.environ.get("SOURCE") else ()
     given = (digest(home, "1"), digest(home, "2"), SECONDS, HOST, PREDICTOR)
-    command = ("kubectl", "--context", CONTEXT, "--namespace", namespace, "exec", "-i", "worker", "--")
+    command = (program("kubectl"), "--context", CONTEXT, "--namespace", namespace, "exec", "-i", "worker", "--")
     process = subprocess.Popen(
         [*command, *environment, "python", "-", *given], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
