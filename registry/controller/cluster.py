@@ -25,6 +25,7 @@ from registry.controller.health import Health
 from registry.controller.loop import Controller, clock
 from registry.controller.routes import Reading
 from registry.controller.running import run, stop_on_signal
+from registry.domain.errors import RegistryError
 from registry.manifests import read_templates
 from registry.store import durable
 from registry.store.home import Home
@@ -35,6 +36,9 @@ NAMESPACE, CONTEXT, POD = "GEOMETRY_NAMESPACE", "GEOMETRY_CONTEXT", "GEOMETRY_PO
 TRACKING = "MLFLOW_TRACKING_URI"
 PACE = 2.0
 """Seconds between two turns that found nothing: a canary that dies has weight 0 within two of them."""
+
+AGAIN = 5.0
+"""Seconds between two looks at a cluster that lacks something."""
 
 _log = logging.getLogger("registry.controller")
 
@@ -69,7 +73,8 @@ def _act(controller: Controller, lease: Lease, health: Health, wake: threading.E
         return lease.held
 
     forget_views(controller.home)
-    controller.substrate.start(clock())
+    if not _started(controller, lease, health, stop):
+        return 0 if stop.is_set() else 1
     _log.info("controller.started home=%s namespace=%s", controller.home.root, lease.api.namespace)
     Waking(lease.api, wake).start()
     try:
@@ -80,6 +85,22 @@ def _act(controller: Controller, lease: Lease, health: Health, wake: threading.E
         controller.substrate.stop(clock())
     _log.info("controller.stopped lease=%s", "held" if lease.held else "lost")
     return 0 if lease.held or stop.is_set() else 1
+
+
+def _started(controller: Controller, lease: Lease, health: Health, stop: threading.Event) -> bool:
+    """Wait until the cluster can do what is asked of it: whatever is missing may be installed later than this."""
+    while not stop.is_set() and lease.held:
+        try:
+            controller.substrate.start(clock())
+        except RegistryError as error:
+            if health.missing != str(error):
+                _log.error("cluster.unfit reason=%s", error)
+            health.missing = str(error)
+            stop.wait(AGAIN)
+        else:
+            health.missing = None
+            return True
+    return False
 
 
 def build(place: Home, api: Api, lease: Lease, environment: Mapping[str, str]) -> Controller:

@@ -12,11 +12,12 @@ LONGEST = 300.0
 
 @dataclass
 class Health:
-    """holds: whether this process may act. clock: seconds, monotonic."""
+    """holds: whether this process may act. clock: seconds, monotonic. missing: what keeps it from its first turn."""
 
     holds: Callable[[], bool]
     clock: Callable[[], float] = time.monotonic
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    missing: str | None = None
     _turns: int = 0
     _ended: float | None = None
 
@@ -54,7 +55,7 @@ class Health:
         """Why nothing should be asked of it; None where something may."""
         if not self.holds():
             return "another controller holds the Lease"
-        return None if self._turns else "the first turn goes on"
+        return None if self._turns else self.missing or "the first turn goes on"
 
     def metrics(self) -> bytes:
         """In Prometheus's text format."""
