@@ -34,6 +34,7 @@ _START = "process_start_time_seconds"
 _ENVOY_CLASS = "envoy_cluster_upstream_rq_xx"
 _ENVOY_CODE = "envoy_cluster_upstream_rq"
 _ENVOY_TIMEOUT = "envoy_cluster_upstream_rq_timeout"
+_ENVOY_MEMBERS = "envoy_cluster_membership_total"
 # Envoy filters by its own dotted names, before it turns them into labels.
 _ENVOY_FILTER = r"^cluster\.live-[^.]*\.upstream_rq_(timeout|5xx|501|504)$"
 
@@ -128,15 +129,17 @@ def parse_envoy(text: str) -> Mapping[str, int]:
     counts the 504s too, the larger of both stands for both, which never decreases. 501 is deliberate: the client asked
     for what does not exist. Retried attempts are counted once, by their end. Raises InvalidDocument.
     """
-    samples = _samples(text, frozenset({_ENVOY_CLASS, _ENVOY_CODE, _ENVOY_TIMEOUT}))
+    samples = _samples(text, frozenset({_ENVOY_CLASS, _ENVOY_CODE, _ENVOY_TIMEOUT, _ENVOY_MEMBERS}))
 
     def count(name: str, cluster: str, **labels: str) -> int:
         key = (name, frozenset({("envoy_cluster_name", cluster), *labels.items()}))
         return _count(samples, key) if key in samples else 0
 
     errors: dict[str, int] = {}
-    # This one exists, as 0, from the cluster's first moment on; the others from their first event on.
-    for cluster in (dict(labels).get("envoy_cluster_name", "") for name, labels in samples if name == _ENVOY_TIMEOUT):
+    # The members exist from the cluster's first moment on, the timeouts too unless Envoy defers the counters of traffic
+    # to the first request, the others from their first event on.
+    there = [labels for name, labels in samples if name in (_ENVOY_TIMEOUT, _ENVOY_MEMBERS)]
+    for cluster in (dict(labels).get("envoy_cluster_name", "") for labels in there):
         every = count(_ENVOY_CLASS, cluster, envoy_response_code_class="5")
         deliberate = count(_ENVOY_CODE, cluster, envoy_response_code="501")
         answered = count(_ENVOY_CODE, cluster, envoy_response_code="504")

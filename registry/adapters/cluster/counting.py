@@ -144,7 +144,8 @@ def _predictor(client: httpx.Client, target: Target, address: str, deadline: flo
 
 
 def _proxy(client: httpx.Client, address: str, deadline: float) -> Mapping[str, int]:
-    query = {"filter": r"^cluster\.httproute/.*\.upstream_rq_(timeout|5xx|501|504)$"}
+    # Its members tell that a cluster is there: Envoy Gateway's proxies make the other counters at the first request.
+    query = {"filter": r"^cluster\.httproute/.*\.(membership_total|upstream_rq_(timeout|5xx|501|504))$"}
     return parse_envoy(fetch(client, str(httpx.URL(f"http://{address}/stats/prometheus", params=query)), deadline))
 
 

@@ -278,3 +278,9 @@ def test_nobody_at_the_address_is_a_reason():
         port = closed.getsockname()[1]
         _, reasons = scrape([Target(DEFAULT_MODEL, THREE, f"http://127.0.0.1:{port}/metrics")], None, timeout=5)
     assert reasons[THREE].endswith("ConnectError")
+
+
+def test_a_cluster_that_nobody_asked_yet_counts_no_errors():
+    """Envoy may make the counters of traffic at the first request; that it has the cluster it says at once."""
+    text = '# TYPE envoy_cluster_membership_total gauge\nenvoy_cluster_membership_total{envoy_cluster_name="quiet"} 1\n'
+    assert parse_envoy(text) == {"quiet": 0}
