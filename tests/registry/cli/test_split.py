@@ -82,13 +82,23 @@ def test_it_never_promotes_and_the_history_tells_it_apart(controller, geometry, 
     assert "expired 2 (comparison over; E " in history
 
 
+def _hears_ctrl_c():
+    """What a shell starts in the background ignores it, and hands that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def running(controller, home):
     """The command in a process of its own, at its split."""
     environment = {**os.environ, "GEOMETRY_HOME": str(home.root)}
     command = [GEOMETRY, "models", "compare", "1", "2", "--live", "-o", "json"]
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hears_ctrl_c,
     ) as process:
         for line in process.stderr:
             if line.startswith("images of low confidence"):
