@@ -20,11 +20,11 @@ from registry.cli.options import Format, say
 from registry.cli.places import Place, state_of
 from registry.cli.printing import print_data, print_table
 from registry.cli.splitting import showing
-from registry.domain.account import ENDS
+from registry.domain.account import ENDS, how_ended
 from registry.domain.documents import timestamp
 from registry.domain.errors import Refused, RegistryError
 from registry.domain.findings import columns, document, findings, told
-from registry.domain.journal import Entry, Kind
+from registry.domain.journal import Entry
 from registry.domain.plan import parse_plan
 from registry.domain.summary import summary
 from registry.domain.version import Model
@@ -48,7 +48,7 @@ def compare_live(place: Place, model: Model, request: Mapping[str, Any], *, by: 
     say(f"accepted: {summary(started)}; Ctrl-C or `geometry abort` ends it")
     end, numbers = _watched(place, model, started, by=by)
     _print(model, started, end, numbers, output)
-    if _outcome(end) not in ("over", "aborted"):
+    if how_ended(end) not in ("over", "aborted"):
         raise RegistryError(f"{model} {request['version']} ended before its time: {summary(end)}")
 
 
@@ -103,17 +103,11 @@ def _rows(started: Entry, numbers: Mapping[str, Any]) -> list[dict[str, str]]:
     return [told(found, base=base, candidate=candidate) for found in findings(numbers)]
 
 
-def _outcome(end: Entry) -> str:
-    """In words. An expired one has numbers when its time was over, and none when it came to no comparison."""
-    over = end.kind is Kind.EXPIRED and bool(end.data.get("numbers"))
-    return "over" if over else end.kind.value.replace("_", " ")
-
-
 def _print(model: Model, started: Entry, end: Entry, numbers: Mapping[str, Any], output: Format) -> None:
     base, candidate = started.data["base"], started.data["version"]
     step = parse_plan(started.data["plan"]).steps[0]
     if output is Format.TABLE:
-        print(f"{model}: {base} and {candidate} at {100 - step.weight} and {step.weight} %, {_outcome(end)}")
+        print(f"{model}: {base} and {candidate} at {100 - step.weight} and {step.weight} %, {how_ended(end)}")
         print_table(_rows(started, numbers), columns(base, candidate))
         print(f"ratio: of {candidate} to {base}; difference in points; an interval holds with 95 % at every look")
         return
@@ -125,7 +119,7 @@ def _print(model: Model, started: Entry, end: Entry, numbers: Mapping[str, Any],
         "seconds": step.soak,
         "started": timestamp(started.time),
         "ended": timestamp(end.time),
-        "outcome": _outcome(end),
+        "outcome": how_ended(end),
         "reason": end.data["reason"],
         **document(numbers),
     }

@@ -34,6 +34,13 @@ class Step:
     counts: Mapping[str, Window]
 
 
+def how_ended(end: Entry) -> str:
+    """In words. A comparison that expired has numbers when its time was over, and none when it came to nothing."""
+    if end.kind is Kind.EXPIRED and end.data.get("numbers"):
+        return "over"
+    return end.kind.value.replace("_", " ")
+
+
 @dataclass(frozen=True)
 class Account:
     """entries: from the request on; once it ended up to its last one, which is that of the window after a promotion."""
@@ -74,17 +81,10 @@ class Account:
     @property
     def outcome(self) -> str:
         """In words."""
-        kinds = [entry.kind for entry in self.entries if _ends(entry, self.started)]
-        if not kinds:
+        ends = [entry for entry in self.entries if _ends(entry, self.started)]
+        if not ends:
             return "in progress"
-        if self.over:
-            return "over"
-        return "promoted, then rolled back" if len(kinds) > 1 else kinds[-1].value.replace("_", " ")
-
-    @property
-    def over(self) -> bool:
-        """Whether a comparison ended with its time, as it was meant to."""
-        return self.end is not None and self.end.kind is Kind.EXPIRED and bool(self.end.data.get("numbers"))
+        return "promoted, then rolled back" if len(ends) > 1 else how_ended(ends[-1])
 
     @property
     def last(self) -> int:
