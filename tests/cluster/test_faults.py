@@ -1,0 +1,170 @@
+"""What goes wrong in a real cluster while a version goes in: it goes back or waits, and says why; nobody notices."""
+
+import json
+
+import pytest
+
+from tests.cluster.installation import until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+
+RATE = 50.0
+"""Requests a second while something is broken."""
+
+KSERVE = ("--namespace", "kserve", "deployment/kserve-controller-manager")
+
+
+@pytest.fixture
+def flowing(installation):
+    """Traffic during the test; no request failed, and no pod of the old version restarted or was replaced."""
+    ((stable, _),) = installation.weights().items()
+    before = installation.pods(stable)
+    with installation.traffic(rate=RATE) as tally:
+        yield tally
+    assert tally.failures == []
+    after = installation.pods(stable)
+    assert set(before) <= set(after)
+    assert set(after.values()) == {0}
+
+
+@pytest.fixture
+def stepped(installation, candidate, flowing):
+    """A canary that has a tenth of the requests; aborted in the end."""
+    promotion = installation.ask("promote", version=candidate, to="production", steps=[{"weight": 10, "soak": 600}])
+    installation.wait(promotion, "jsonpath={.status.weight}=10")
+    settled = {**installation.weights()}
+    until(lambda: len(installation.weights()) == 2, "the route shows the step")
+    settled = installation.weights()
+    yield settled
+    installation.aborts(promotion)
+
+
+def fails(installation, candidate, phase: str, **changes) -> str:
+    """Why a version left that was promoted under this policy; the one before has all requests then."""
+    ((stable, _),) = installation.weights().items()
+    with installation.policy(**changes):
+        promotion = installation.promotes(candidate)
+        ended = installation.wait(promotion, "condition=Complete")["status"]
+    assert ended["phase"] == phase
+    assert installation.weights() == {stable: 100}
+    return ended["message"]
+
+
+@pytest.mark.usefixtures("flowing")
+def test_a_canary_without_room_on_any_node_is_withdrawn_at_the_deadline(installation, candidate):
+    huge = {"resources": {"requests": {"cpu": "64", "memory": "192Mi"}, "limits": {"cpu": "64", "memory": "512Mi"}}}
+    message = fails(installation, candidate, "Expired", serving=huge, rollout={"deadline": 60})
+    assert "undecided after 60 s" in message
+
+
+@pytest.mark.usefixtures("flowing")
+def test_a_canary_whose_image_cannot_be_had_is_withdrawn_at_the_deadline(installation, candidate):
+    missing = {"image": "ml-geometry/predictor:nowhere"}
+    assert "undecided after 60 s" in fails(
+        installation, candidate, "Expired", serving=missing, rollout={"deadline": 60}
+    )
+
+
+@pytest.mark.usefixtures("flowing")
+def test_a_canary_that_ends_at_once_goes_back(installation, candidate):
+    other = {"image": installation.image("deployment/geometry-controller")}
+    assert "crash loop" in fails(installation, candidate, "RolledBack", serving=other)
+
+
+@pytest.mark.usefixtures("flowing")
+def test_a_canary_that_is_killed_for_its_memory_goes_back(installation, candidate):
+    small = {"resources": {"requests": {"cpu": "100m", "memory": "48Mi"}, "limits": {"cpu": "1", "memory": "48Mi"}}}
+    message = fails(installation, candidate, "RolledBack", serving=small)
+    assert "memory" in message or "crash loop" in message
+
+
+@pytest.mark.usefixtures("flowing")
+def test_while_kserve_is_down_a_rollout_waits_and_goes_on_afterwards(installation, candidate):
+    installation.kubectl("scale", *KSERVE, "--replicas=0")
+    try:
+        promotion = installation.promotes(candidate)
+        installation.kubectl("wait", *KSERVE, "--for=jsonpath={.spec.replicas}=0")
+        assert len(installation.weights()) == 1
+    finally:
+        installation.kubectl("scale", *KSERVE, "--replicas=1")
+    installation.wait(promotion, "jsonpath={.status.weight}=10")
+    installation.aborts(promotion)
+
+
+def test_an_overlay_that_is_applied_in_the_middle_changes_nothing(installation, stepped):
+    pods = installation.pods()
+    installation.kubectl("apply", "--kustomize", "kustomize/overlays/dev")
+    until(lambda: installation.acting(), "the controller acts")
+    assert installation.weights() == stepped
+    assert installation.pods() == pods
+
+
+def test_weights_that_somebody_edits_are_put_right(installation, stepped):
+    place = "/spec/rules/0/backendRefs/0/weight"
+    edit = json.dumps([{"op": "replace", "path": place, "value": 1}])
+    installation.kubectl("patch", "httproute", "shapes", "--type", "json", "--patch", edit)
+    until(lambda: installation.weights() == stepped, "the weights are what was recorded", seconds=60)
+
+
+def test_a_canary_that_somebody_takes_out_of_the_inferenceservice_comes_back(installation, stepped):
+    edit = json.dumps([{"op": "remove", "path": "/spec/canary"}])
+    installation.kubectl("patch", "inferenceservice", "shapes", "--type", "json", "--patch", edit)
+    until(lambda: "canary" in installation.get("inferenceservice", "shapes")["spec"], "the canary is back", seconds=60)
+    until(lambda: installation.weights() == stepped, "it has its weight again")
+
+
+def test_a_controller_that_is_killed_in_the_middle_goes_on_as_another_pod(installation, stepped):
+    pods = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
+    before = {pod["metadata"]["uid"] for pod in installation.get(*pods)["items"]}
+    installation.kubectl("delete", *pods, "--force", "--grace-period=0")
+    until(lambda: installation.acting(), "another one acts")
+    assert installation.weights() == stepped
+    assert not before & {pod["metadata"]["uid"] for pod in installation.get(*pods)["items"]}
+
+
+def test_of_two_controllers_one_acts(installation, stepped):
+    installation.kubectl("scale", "deployment/geometry-controller", "--replicas=2")
+    try:
+        pods = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
+        installation.kubectl("wait", *pods, "--for=condition=PodReadyToStartContainers", "--timeout=60s")
+        holder = installation.get("lease", "geometry-controller")["spec"]["holderIdentity"]
+        assert [holder] == [pod["metadata"]["name"] for pod in installation.get(*pods)["items"] if ready(pod)]
+        assert installation.weights() == stepped
+    finally:
+        installation.kubectl("scale", "deployment/geometry-controller", "--replicas=1")
+        until(lambda: installation.acting(), "one acts")
+
+
+def ready(pod) -> bool:
+    return any(found["type"] == "Ready" and found["status"] == "True" for found in pod["status"]["conditions"])
+
+
+@pytest.mark.usefixtures("flowing")
+def test_a_new_image_arrives_with_the_next_version_only(installation, candidate):
+    ((stable, _),) = installation.weights().items()
+    image, digest = installation.containers(stable)[0]["image"], "ml-geometry/predictor:next"
+    installation.tag(image, digest)
+    with installation.policy(serving={"image": digest}):
+        promotion = installation.promotes(candidate)
+        installation.wait(promotion, "jsonpath={.status.weight}=10")
+        images = {found["image"] for found in installation.containers(f"v{candidate.replace('.', '-')}")}
+        assert images == {digest}
+        assert {found["image"] for found in installation.containers(stable)} == {image}
+        installation.aborts(promotion)
+
+
+def test_a_training_that_finds_the_store_full_says_so_and_leaves_nothing(installation):
+    versions = installation.told("models/shapes/versions")
+    job = installation.template("cronjob/geometry-train", "full-store")
+    (store,) = (found for found in job["spec"]["template"]["spec"]["volumes"] if found["name"] == "store")
+    store.pop("persistentVolumeClaim")
+    store["emptyDir"] = {"medium": "Memory", "sizeLimit": "64Ki"}
+    job["spec"]["backoffLimit"] = 0
+    job["spec"]["template"]["spec"]["restartPolicy"] = "Never"
+    try:
+        installation.kubectl("create", "--filename", "-", given=json.dumps(job))
+        installation.kubectl("wait", "job/full-store", "--for=condition=Failed", "--timeout=900s")
+        assert "No space left on device" in installation.kubectl("logs", "job/full-store")
+    finally:
+        installation.kubectl("delete", "job", "full-store", "--ignore-not-found")
+    assert installation.told("models/shapes/versions") == versions
