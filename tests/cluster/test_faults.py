@@ -39,30 +39,45 @@ def stepped(installation, candidate, flowing):
     installation.aborts(promotion)
 
 
+def refused(installation, candidate, **changes) -> str:
+    """Why a version is not let through whose staging revision cannot start under this policy."""
+    with installation.policy(**changes):
+        promotion = installation.ask("promote", version=candidate, to="production")
+        ended = installation.wait(promotion, "condition=Complete")["status"]
+    assert ended["phase"] == "Refused"
+    return ended["message"]
+
+
 def fails(installation, candidate, phase: str, **changes) -> str:
-    """Why a version left that was promoted under this policy; the one before has all requests then."""
+    """Why a version left that was forced past staging under this policy; the one before has all requests then."""
     ((stable, _),) = installation.weights().items()
     with installation.policy(**changes):
-        promotion = installation.promotes(candidate)
+        forced = {"force": True, "reason": "a test of what comes after staging"}
+        promotion = installation.ask("promote", version=candidate, to="production", **forced)
         ended = installation.wait(promotion, "condition=Complete")["status"]
     assert ended["phase"] == phase
     assert installation.weights() == {stable: 100}
     return ended["message"]
 
 
+def resources(cpu: str, memory: str) -> dict[str, dict[str, dict[str, str]]]:
+    return {"resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": cpu, "memory": memory}}}
+
+
+def test_a_version_that_no_node_has_room_for_does_not_pass_staging(installation, candidate):
+    assert "Unschedulable" in refused(installation, candidate, serving=resources("64", "192Mi"))
+
+
 @pytest.mark.usefixtures("flowing")
 def test_a_canary_without_room_on_any_node_is_withdrawn_at_the_deadline(installation, candidate):
-    huge = {"resources": {"requests": {"cpu": "64", "memory": "192Mi"}, "limits": {"cpu": "64", "memory": "512Mi"}}}
-    message = fails(installation, candidate, "Expired", serving=huge, rollout={"deadline": 60})
-    assert "undecided after 60 s" in message
+    huge, soon = resources("64", "192Mi"), {"deadline": 60}
+    assert "undecided after 60 s" in fails(installation, candidate, "Expired", serving=huge, rollout=soon)
 
 
 @pytest.mark.usefixtures("flowing")
 def test_a_canary_whose_image_cannot_be_had_is_withdrawn_at_the_deadline(installation, candidate):
-    missing = {"image": "ml-geometry/predictor:nowhere"}
-    assert "undecided after 60 s" in fails(
-        installation, candidate, "Expired", serving=missing, rollout={"deadline": 60}
-    )
+    missing, soon = {"image": "ml-geometry/predictor:nowhere"}, {"deadline": 60}
+    assert "undecided after 60 s" in fails(installation, candidate, "Expired", serving=missing, rollout=soon)
 
 
 @pytest.mark.usefixtures("flowing")
@@ -73,8 +88,7 @@ def test_a_canary_that_ends_at_once_goes_back(installation, candidate):
 
 @pytest.mark.usefixtures("flowing")
 def test_a_canary_that_is_killed_for_its_memory_goes_back(installation, candidate):
-    small = {"resources": {"requests": {"cpu": "100m", "memory": "48Mi"}, "limits": {"cpu": "1", "memory": "48Mi"}}}
-    message = fails(installation, candidate, "RolledBack", serving=small)
+    message = fails(installation, candidate, "RolledBack", serving=resources("500m", "48Mi"))
     assert "memory" in message or "crash loop" in message
 
 
