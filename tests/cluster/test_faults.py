@@ -71,13 +71,15 @@ def test_a_version_that_no_node_has_room_for_does_not_pass_staging(installation,
 @pytest.mark.usefixtures("flowing")
 def test_a_canary_without_room_on_any_node_is_withdrawn_at_the_deadline(installation, candidate):
     huge, soon = resources("64", "192Mi"), {"deadline": 60}
-    assert "undecided after 60 s" in fails(installation, candidate, "Expired", serving=huge, rollout=soon)
+    message = fails(installation, candidate, "Expired", serving=huge, rollout=soon)
+    assert "undecided after 60 s; the canary has no ready endpoint (Unschedulable: " in message
 
 
 @pytest.mark.usefixtures("flowing")
 def test_a_canary_whose_image_cannot_be_had_is_withdrawn_at_the_deadline(installation, candidate):
     missing, soon = {"image": "ml-geometry/predictor:nowhere"}, {"deadline": 60}
-    assert "undecided after 60 s" in fails(installation, candidate, "Expired", serving=missing, rollout=soon)
+    message = fails(installation, candidate, "Expired", serving=missing, rollout=soon)
+    assert "ImagePull" in message.partition("undecided after 60 s; the canary has no ready endpoint (")[2]
 
 
 @pytest.mark.usefixtures("flowing")
