@@ -32,11 +32,11 @@ def stepped(installation, candidate, flowing):
     """A canary that has a tenth of the requests; aborted in the end."""
     promotion = installation.ask("promote", version=candidate, to="production", steps=[{"weight": 10, "soak": 600}])
     installation.wait(promotion, "jsonpath={.status.weight}=10")
-    settled = {**installation.weights()}
     until(lambda: len(installation.weights()) == 2, "the route shows the step")
     settled = installation.weights()
     yield settled
-    installation.aborts(promotion)
+    if "ended" not in installation.get("promotion", promotion)["status"]:
+        installation.aborts(promotion)
 
 
 def refused(installation, candidate, **changes) -> str:
@@ -94,17 +94,42 @@ def test_a_canary_that_is_killed_for_its_memory_goes_back(installation, candidat
     assert "memory" in message or "crash loop" in message
 
 
-@pytest.mark.usefixtures("flowing")
-def test_while_kserve_is_down_a_rollout_waits_and_goes_on_afterwards(installation, candidate):
+@pytest.fixture
+def without_kserve(installation):
+    """KServe's controller, and with it the webhook of what is written, is away."""
     installation.kubectl("scale", *KSERVE, "--replicas=0")
-    try:
-        promotion = installation.promotes(candidate)
-        installation.kubectl("wait", *KSERVE, "--for=jsonpath={.spec.replicas}=0")
-        assert len(installation.weights()) == 1
-    finally:
-        installation.kubectl("scale", *KSERVE, "--replicas=1")
+    pods = ("pod", "--namespace", "kserve", "--selector", "control-plane=kserve-controller-manager")
+    installation.kubectl("wait", *pods, "--for=delete", "--timeout=60s")
+    yield
+    back(installation)
+
+
+def back(installation) -> None:
+    """Let KServe's controller come back."""
+    installation.kubectl("scale", *KSERVE, "--replicas=1")
+    installation.kubectl("rollout", "status", *KSERVE, "--timeout=180s")
+
+
+@pytest.mark.usefixtures("flowing", "without_kserve")
+def test_while_kserve_is_down_a_rollout_waits_and_goes_on_afterwards(installation, candidate):
+    forced = {"force": True, "reason": "staging needs KServe too"}
+    promotion = installation.ask("promote", version=candidate, to="production", **forced)
+    installation.wait(promotion, "condition=Accepted")
+    assert len(installation.weights()) == 1
+    back(installation)
     installation.wait(promotion, "jsonpath={.status.weight}=10")
     installation.aborts(promotion)
+
+
+def test_a_controller_that_starts_while_kserve_is_down_moves_weights_all_the_same(
+    installation, stepped, without_kserve
+):
+    ((stable, _),) = [found for found in stepped.items() if found[1] == 90]
+    installation.kubectl("delete", "pod", "--selector", "app.kubernetes.io/name=geometry-controller")
+    until(lambda: installation.acting(), "another one acts")
+    rollback = installation.ask("rollback", reason="a test")
+    installation.wait(rollback, "condition=Complete")
+    until(lambda: installation.weights() == {stable: 100}, "the old version has all requests")
 
 
 def test_an_overlay_that_is_applied_in_the_middle_changes_nothing(installation, stepped):
