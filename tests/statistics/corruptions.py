@@ -21,13 +21,12 @@ from PIL import Image, ImageFilter, ImageOps, JpegImagePlugin
 from predictor.image import decode, file_features
 from registry.domain.card import CARD, Card, Reference, parse_card
 from registry.domain.features import NAMES, histogram, measure, reference
-from training.evaluate import evaluate
+from training.evaluate import Report, evaluate
 from training.export import litert_probabilities
 from training.shapes import render_batch
 
 SEED = 20_261_130
 KEPT = Path(__file__).with_name("corruptions.json")
-SIGNALS = (*NAMES, "confidence", "classes")
 
 Picture = Image.Image
 Change = Callable[[Picture, np.random.Generator], Picture]
@@ -109,12 +108,19 @@ class Net:
     card: Card
     content: bytes
 
-    def answers(self, images: NDArray[np.uint8]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Images per confidence bin and per class."""
-        nobody = np.zeros(len(images), np.int64)
-        found = litert_probabilities(self.content, images)
-        seen = evaluate(found, nobody, nobody.astype(np.bool_), classes=self.card.classes).reference([(0.0,)])
-        return seen.confidence, seen.classes
+    def report(self, images: NDArray[np.uint8]) -> Report:
+        """What it answers for images whose labels are in turn those of the card, as rendered ones are."""
+        labels = np.arange(len(images)) % len(self.card.classes)
+        answers = litert_probabilities(self.content, images)
+        return evaluate(answers, labels, np.zeros(len(images), np.bool_), classes=self.card.classes)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a change did. accuracy: of a net, that is not known in production; None without one."""
+
+    counts: Counts
+    accuracy: float | None = None
 
 
 def rows(contents: Iterable[bytes]) -> tuple[NDArray[np.uint8], list[tuple[float, ...]]]:
@@ -124,19 +130,25 @@ def rows(contents: Iterable[bytes]) -> tuple[NDArray[np.uint8], list[tuple[float
     return images, [(*row, *file_features(file)) for row, file in zip(measure(images), files, strict=True)]
 
 
-def counted(contents: Sequence[bytes], name: str, held_out: Reference, net: Net | None = None) -> Counts:
-    """Every signal's counts after a change, in the reference's buckets; of a net's answers with a net alone."""
+def seen(contents: Sequence[bytes], change: str, held_out: Reference, net: Net | None = None) -> Seen:
+    """Every signal after a change, in the reference's buckets; of a net's answers with a net alone."""
     dice = np.random.default_rng(SEED)
-    images, measured = rows(spoiled(content, name, dice) for content in contents)
+    images, measured = rows(spoiled(content, change, dice) for content in contents)
     values = dict(zip(NAMES, np.array(measured).T, strict=True))
-    found = {feature: histogram(edges, values[feature])[1] for feature, (edges, _) in held_out.features.items()}
-    return found if net is None else found | dict(zip(SIGNALS[-2:], net.answers(images), strict=True))
+    edges = {name: held_out.features[name][0] for name in NAMES if name in held_out.features}
+    counts = {name: histogram(edges[name], values[name])[1] for name in edges}
+    if net is None:
+        return Seen(counts)
+    report = net.report(images)
+    answers = report.reference(measured)
+    return Seen({**counts, "confidence": answers.confidence, "classes": answers.classes}, report.accuracy)
 
 
 def expected(held_out: Reference) -> Counts:
-    """The reference's own counts."""
+    """The reference's own counts; of features alone where it has no answers."""
     features = {name: counts for name, (_, counts) in held_out.features.items()}
-    return {**features, "confidence": held_out.confidence, "classes": held_out.classes}
+    answers = {"confidence": held_out.confidence, "classes": held_out.classes}
+    return {**features, **answers} if all(answers.values()) else features
 
 
 def distance(one: Sequence[int], other: Sequence[int]) -> float:
@@ -170,32 +182,36 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     net = Net(card, (given.version / card.file("fp32")).read_bytes())
     files = pictures(SEED, given.images)
-    spread = {name: counted(files, name, card.reference, net) for name in CHANGES}
-    print(table(f"{card.model} {card.version}: {sum(card.reference.classes)} held-out images", card.reference, spread))
+    found = {change: seen(files, change, card.reference, net) for change in CHANGES}
+    print(table(f"{card.model} {card.version}: {sum(card.reference.classes)} held-out images", card.reference, found))
     lying = [settled(content, np.random.default_rng(SEED)) for content in files]
-    known, seen = of_pictures(lying[::2]), lying[1::2]
-    print(
-        table(
-            "The same pictures, on light ground and lying",
-            known,
-            {name: counted(seen, name, known) for name in ("unchanged", *BY_NATURE)},
-        )
-    )
+    known, live = of_pictures(lying[::2]), lying[1::2]
+    changed = {change: seen(live, change, known) for change in ("unchanged", *BY_NATURE)}
+    print(table("The same pictures, all on light ground and lying", known, changed))
     if given.write:
-        kept: dict[str, object] = {"edges": {name: edges for name, (edges, _) in card.reference.features.items()}}
-        kept |= {"reference": expected(card.reference), "changes": spread}
-        KEPT.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+        kept = {"shapes": _kept(card.reference, found), "settled": _kept(known, changed)}
+        KEPT.write_text(json.dumps(kept, ensure_ascii=False) + "\n")
     return 0
 
 
-def table(title: str, held_out: Reference, spread: Mapping[str, Counts]) -> str:
+def table(title: str, held_out: Reference, found: Mapping[str, Seen]) -> str:
     """A row a change, a column a signal; the largest distance of a row is marked."""
-    lines = [title, f"{'':18}" + "".join(f"{signal:>14}" for signal in next(iter(spread.values())))]
-    for name, counts in spread.items():
-        found = distances(expected(held_out), counts)
-        cells = [f"{value:.2f}{'*' if value == max(found.values()) else ' '}" for value in found.values()]
-        lines.append(f"{name:18}" + "".join(f"{cell:>14}" for cell in cells))
+    signals = list(next(iter(found.values())).counts)
+    lines = [title, " " * 18 + "".join(f"{signal:>14}" for signal in (*signals, "accuracy"))]
+    for change, one in found.items():
+        away = distances(expected(held_out), one.counts)
+        cells = [f"{value:.2f}{'*' if value == max(away.values()) else ' '}" for value in away.values()]
+        cells += [] if one.accuracy is None else [f"{one.accuracy:.3f} "]
+        lines.append(f"{change:18}" + "".join(f"{cell:>14}" for cell in cells))
     return "\n".join(lines) + "\n"
+
+
+def _kept(held_out: Reference, found: Mapping[str, Seen]) -> Mapping[str, object]:
+    return {
+        "edges": {name: edges for name, (edges, _) in held_out.features.items()},
+        "reference": expected(held_out),
+        "changes": {change: one.counts for change, one in found.items()},
+    }
 
 
 if __name__ == "__main__":
