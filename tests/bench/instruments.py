@@ -7,7 +7,7 @@ from functools import cache
 from statistics import median
 
 from predictor.classifier import Classifier
-from predictor.image import decode
+from predictor.decoding import decoded
 from predictor.metrics import Metrics
 from predictor.query import Predictions, Query
 from predictor.served import open_version
@@ -44,14 +44,13 @@ class Instruments:
 @cache
 def _bench(nets: Nets, model: str) -> Mapping[str, Callable[[], object]]:
     served = open_version(nets.version(model), nets.trust, model=None, digest=None)
-    side = served.card.input.width
     picture = nets.pictures(64 if model == "custom" else 256)[0]
     net = Classifier(served.net, input=served.card.input, classes=len(served.classes), interpreters=1)
-    metrics, query = Metrics(served), Query([picture])
-    images = decode(picture, width=side, height=side)[None]
-    predictions = Predictions.of(net.classify(images), metrics.measured(query, images))
+    metrics, limits = Metrics(served), 256 * 256
+    found = decoded(Query([picture]), served.card.input, max_pixels=limits)
+    predictions = Predictions.of(net.classify(found.images), metrics.measured(found))
     return {
-        "path": lambda: net.classify(decode(picture, width=side, height=side)[None]),
-        "measuring": lambda: metrics.measured(query, images),
+        "path": lambda: net.classify(decoded(Query([picture]), served.card.input, max_pixels=limits).images),
+        "measuring": lambda: metrics.measured(found),
         "counting": lambda: metrics._tallies["live"].answered(predictions, seconds=0.001, low=0.5),
     }
