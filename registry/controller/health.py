@@ -23,16 +23,16 @@ class Health:
 
     def __post_init__(self) -> None:
         self._ended = self.clock()
-        self._counted = Counter("geometry_controller_turns", "Turns that ended.", ["result"], registry=self.registry)
+        self._counted = Counter("ml_geometry_controller_turns", "Turns that ended.", ["result"], registry=self.registry)
         for result in ("ok", "failed"):
             self._counted.labels(result)
         self._took = Histogram(
-            "geometry_controller_turn_seconds",
+            "ml_geometry_controller_turn_seconds",
             "From the end of one turn to the end of the next, waiting included.",
             buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60),
             registry=self.registry,
         )
-        Gauge("geometry_controller_acting", "1 while the Lease is its own.", registry=self.registry).set_function(
+        Gauge("ml_geometry_controller_acting", "1 while the Lease is its own.", registry=self.registry).set_function(
             lambda: float(self.holds())
         )
 
