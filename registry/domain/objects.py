@@ -30,8 +30,8 @@ STORE_CLAIM = "pvc://model-store/"
 
 @dataclass(frozen=True)
 class Templates:
-    """The four environment-free objects of `manifests/predictor/`, and the namespace that they are filled in for, None on
-    one machine."""
+    """The four environment-free objects of `manifests/predictor/`, and the namespace that they are filled in for:
+    None on one machine."""
 
     serving_runtime: Mapping[str, Any]
     inference_service: Mapping[str, Any]

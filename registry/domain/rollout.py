@@ -218,7 +218,7 @@ def verdict_draft(verdict: Verdict, *, version: Version, closed: bool = False) -
 def _stepped(turn: Turn, rollout: Rollout, step: int) -> Draft:
     """pods: what production has now, which the canary's are a share of until the next step.
 
-    At most as many as the policy allows: what a pod that starts or a spike adds for a moment would stay for the rollout.
+    At most as many as the policy allows: what is added for a moment would stay for the rollout.
     """
     planned, base = rollout.plan.steps[step], turn.observation.revisions.get(rollout.base or rollout.version)
     seen = min(base.pods, turn.policy.serving.max_replicas) if base is not None else 0
