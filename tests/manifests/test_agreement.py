@@ -158,6 +158,16 @@ def test_the_policies_hold_for_the_objects_that_are_defined():
         assert (binding["policyName"], binding["validationActions"]) == (f"{name}.ml-geometry.io", ["Deny"])
 
 
+def test_the_policy_of_labels_holds_where_installations_are_and_for_what_the_controller_takes_in():
+    from registry.adapters.cluster.labels import LABEL
+
+    policy = manifest("registry/policies/labels.yaml")["spec"]
+    wanted = policy["matchConstraints"]["namespaceSelector"]["matchLabels"]
+    assert wanted.items() <= manifest("namespace/namespace.yaml")["metadata"]["labels"].items()
+    assert f"['{LABEL}']" in policy["variables"][0]["expression"]
+    assert manifest("registry/policies/labels-binding.yaml")["spec"]["policyName"] == "labels.ml-geometry.io"
+
+
 def test_where_the_gateway_is_reached_is_where_the_routes_hang():
     made = yaml.safe_load_all((ROOT / "cluster/gateway.yaml").read_text())
     (gateway,) = (found["metadata"] for found in made if found["kind"] == "Gateway")
