@@ -148,6 +148,14 @@ def test_nobody_pauses_in_anothers_name(cluster):
     assert 'spec.control.by is "ann", wanted the caller, "bob"' in refused.json()["message"]
 
 
+def test_a_reason_is_said_with_a_control_and_by_who_says_it(cluster):
+    created = ask(cluster, "ann")
+    control = {"action": "pause", "by": "ann", "reason": "lunch"}
+    assert cluster.patch("ann", created, {"spec": {"control": control}}).is_success
+    assert cluster.patch("bob", created, {"spec": {"control": {"reason": "dinner"}}}).status_code == 403
+    assert cluster.patch("ann", created, {"spec": {"control": {"reason": "x" * 257}}}).status_code == 422
+
+
 def test_what_was_said_cannot_be_unsaid(cluster):
     created = ask(cluster, "ann")
     assert cluster.patch("ann", created, {"spec": {"control": {"action": "pause", "by": "ann"}}}).is_success
@@ -284,3 +292,57 @@ def test_the_doctor_says_when_nobody_answers(script):
     found = script("doctor", "elsewhere")
     assert found.returncode == 1
     assert "context elsewhere: found no answer, wanted an API server" in found.stdout
+
+
+@pytest.fixture(scope="module")
+def labeller(cluster):
+    """ann may leave labels; returns how to create a ConfigMap in somebody's name."""
+    made = ("rolebinding", "ann-labeller", "--role=geometry-labeller", "--user=ann")
+    assert cluster.kubectl("root", "-n", NAMESPACE, "create", *made).returncode == 0
+
+    def create(person, metadata, **parts):
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, **parts}
+        return cluster.call(person, "POST", f"/api/v1/namespaces/{NAMESPACE}/configmaps", body)
+
+    for _ in range(300):
+        if create("ann", {"name": "early"}).status_code == 403:
+            return create
+    raise AssertionError("labels were never checked")
+
+
+LABELLED = {"generateName": "labels-shapes-", "labels": {"ml-geometry/labels": "shapes"}}
+LINES = {"labels.jsonl": '{"id": "a", "index": 0, "label": "circle"}\n'}
+
+
+def test_who_labels_leaves_labels(labeller):
+    assert labeller("ann", LABELLED, data=LINES).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("metadata", "parts"),
+    [
+        ({"name": "labels-1"}, {"data": LINES}),
+        ({"name": "geometry-trust"}, {"data": {"trust.json": "{}"}}),
+        ({**LABELLED, "generateName": "geometry-"}, {"data": LINES}),
+        ({**LABELLED, "labels": {"ml-geometry/labels": "Shapes"}}, {"data": LINES}),
+        (LABELLED, {}),
+        (LABELLED, {"binaryData": {"labels.jsonl": "YQ=="}}),
+    ],
+    ids=["no label", "the trust list", "another's name", "no model", "nothing", "bytes"],
+)
+def test_who_labels_creates_nothing_else(labeller, metadata, parts):
+    assert labeller("ann", metadata, **parts).status_code in (403, 422)
+
+
+def test_who_labels_neither_reads_nor_changes_what_is_there(cluster, labeller):
+    made = labeller("ann", LABELLED, data=LINES).json()["metadata"]["name"]
+    for verb in (("get", "configmap", made), ("delete", "configmap", made), ("get", "configmaps")):
+        assert "forbidden" in cluster.kubectl("ann", "-n", NAMESPACE, *verb).stderr.lower()
+
+
+def test_who_manages_the_namespace_creates_what_they_want(labeller):
+    assert labeller("root", {"name": "anything"}).status_code == 201
+
+
+def test_nobody_who_has_not_the_role_leaves_labels(labeller):
+    assert labeller("bob", LABELLED, data=LINES).status_code == 403

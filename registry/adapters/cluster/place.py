@@ -220,7 +220,8 @@ class ClusterPlace:
         found = next((made for made in self.api.list(PROMOTIONS) if made["metadata"]["uid"] == about), None)
         if found is None:
             raise Refused(f"{self.title}: the Promotion of what is in progress is gone, so it is being aborted")
-        control = {"action": request["action"], "by": self.caller()}
+        # None takes away what was said before.
+        control = {"action": request["action"], "by": self.caller(), "reason": request.get("reason") or None}
         changed = self.api.patch(PROMOTIONS, found["metadata"]["name"], {"spec": {"control": control}})
         return f"{about}.{changed['metadata']['generation']}"
 

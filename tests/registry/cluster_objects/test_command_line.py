@@ -151,8 +151,13 @@ def test_pause_resume_and_abort_are_said_to_the_promotion_in_progress(cluster, g
     with cluster.turning:  # no evidence is collected meanwhile
         cluster.namespace.good, scrape = {}, cluster.namespace.controller.scrape
         cluster.namespace.controller.scrape = lambda *_, **__: ({}, {})
-    for action, told in (("pause", "paused 2"), ("resume", "resumed 2"), ("abort", "aborted 2")):
-        ran = geometry(action, *(["--yes"] if action == "abort" else []), context="bob")
+    options = {"pause": ["--reason", "lunch"], "abort": ["--yes", "--reason", "no longer wanted"]}
+    for action, told in (
+        ("pause", "paused 2 (lunch)"),
+        ("resume", "resumed 2\n"),
+        ("abort", "aborted 2 (no longer wanted)"),
+    ):
+        ran = geometry(action, *options.get(action, ()), context="bob")
         assert (ran.code, told in ran.told) == (0, True), ran.told
     cluster.namespace.controller.scrape = scrape
     assert [entry.actor for entry in cluster.namespace.entries() if entry.kind == "aborted"] == ["bob"]

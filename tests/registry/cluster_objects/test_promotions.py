@@ -84,9 +84,10 @@ def test_two_at_once_go_one_after_the_other(served):
 def test_pause_and_resume_are_said_by_its_control(served):
     name = served.promote("2")
     served.until(lambda: served.phase(name) == "Progressing")
-    served.control(name, "pause", by="bob")
+    served.control(name, "pause", by="bob", reason="lunch")
     served.until(lambda: served.phase(name) == "Paused")
-    assert next(entry.actor for entry in reversed(served.entries()) if entry.kind == "paused") == "bob"
+    paused = next(entry for entry in reversed(served.entries()) if entry.kind == "paused")
+    assert (paused.actor, paused.data["reason"]) == ("bob", "lunch")
     served.control(name, "resume")
     served.until(lambda: served.phase(name) == "Progressing")
 
