@@ -23,7 +23,7 @@ from registry.domain.version import Model, model_name
 
 PROMOTION, APPROVAL = "Promotion", "Approval"
 ADOPT = "adopt"
-ASKED = ("version", "to", "sourceStage", "force", "reason")
+ASKED = ("version", "to", "base", "weight", "seconds", "sourceStage", "force", "reason")
 """Fields of a Promotion's `spec` that a `requested` entry has as they are."""
 
 

@@ -110,6 +110,16 @@ def test_the_schema_knows_the_verdicts_of_the_judge():
     assert set(schema("promotions")["status"]["properties"]["verdict"]["properties"]["kind"]["enum"]) == set(Outcome)
 
 
+def test_the_schema_bounds_comparisons_as_the_code_does():
+    from registry.domain.options import LONGEST
+    from registry.domain.split import HIGHEST
+
+    spec = schema("promotions")["spec"]["properties"]
+    assert spec["weight"]["maximum"] == HIGHEST
+    assert spec["seconds"]["maximum"] <= LONGEST
+    assert spec["base"]["pattern"] == spec["version"]["pattern"]
+
+
 def test_the_schema_knows_the_controls_of_the_controller():
     from registry.domain.control import CONTROLS
 

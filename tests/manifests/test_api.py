@@ -78,6 +78,7 @@ def test_force_needs_its_own_verb(cluster):
     assert ask(cluster, "bob", forced).status_code == 201
 
 
+COMPARED = {"action": "compare", "to": None, "base": "1", "weight": 50, "seconds": 60}
 WRONG = {
     "no version": {"version": None},
     "a version that is none": {"version": "latest"},
@@ -99,6 +100,13 @@ WRONG = {
     "steps to staging": {"to": "staging", "steps": [{"weight": 5}]},
     "force without a reason": {"force": True},
     "no more steps than none": {"steps": []},
+    "a base without a comparison": {"base": "1"},
+    "a comparison with nothing": {"action": "compare", "to": None, "weight": 50, "seconds": 60},
+    "a comparison without a version": {**COMPARED, "version": None},
+    "a comparison that never ends": {**COMPARED, "seconds": None},
+    "a comparison beyond the half": {**COMPARED, "weight": 51},
+    "a comparison of no time": {**COMPARED, "seconds": 0.5},
+    "a comparison with a stage": {**COMPARED, "to": "production"},
 }
 
 
@@ -120,6 +128,14 @@ RIGHT = {
 @pytest.mark.parametrize("change", RIGHT.values(), ids=RIGHT)
 def test_what_can_be_is_accepted(cluster, change):
     assert ask(cluster, "ann", change).status_code == 201
+
+
+def test_a_comparison_names_two_versions_a_weight_and_its_time_which_stay(cluster):
+    spec = {name: value for name, value in {**WANTED, **COMPARED, "requestedBy": "ann"}.items() if value is not None}
+    made = cluster.create("ann", "Promotion", spec, namespace=NAMESPACE)
+    assert made.status_code == 201
+    for change in ({"base": "3"}, {"weight": 10}, {"seconds": 61}, {"seconds": None}):
+        assert cluster.patch("ann", made, {"spec": change}).status_code == 422
 
 
 def test_a_rollback_names_no_version(cluster):

@@ -274,3 +274,30 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_versions_are_compared_on_live_requests(cluster, geometry):
+    ran = geometry("models", "compare", "1", "2", "--live", "--for", "60s", "--weight", "40", "-o", "json")
+    found = json.loads(ran.output)
+    assert (ran.code, found["outcome"], found["weight"], found["seconds"]) == (0, "over", 40, 60.0), ran.told
+    assert found["signals"]["errors"]["candidate"]["exposure"] > 0
+    spec = cluster.namespace.api.of("promotions")[-1]["spec"]
+    assert {key: spec[key] for key in ("action", "base", "weight", "seconds")} == {
+        "action": "compare", "base": "1", "weight": 40, "seconds": 60.0,
+    }  # fmt: skip
+
+
+def test_ctrl_c_before_the_journal_has_a_comparison_withdraws_it(cluster, geometry, monkeypatch):
+    def interrupted(*_: object, **__: object) -> None:
+        threading.Timer(0.2, cluster.turning.release).start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("registry.cli.split.answer_to", interrupted)
+    cluster.turning.acquire()
+    ran = geometry("models", "compare", "1", "2", "--live")
+    assert ran.code != 0
+    assert "accepted: withdrawn" in ran.told or "accepted: aborted" in ran.told, ran.told
+    assert (
+        cluster.namespace.status(cluster.namespace.api.of("promotions")[-1]["metadata"]["name"])["phase"] == "Aborted"
+    )
+    assert cluster.namespace.state().rollout is None
