@@ -86,6 +86,18 @@ def test_the_trainers_arguments_are_the_command_lines():
     assert [option for option in options if option not in shown] == []
 
 
+def test_a_trainer_keeps_its_epochs_where_it_looks_for_them_and_each_job_its_own():
+    from training.cli import CHECKPOINT
+
+    pod = manifest("training/cronjob.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    environment = {found["name"]: found for found in pod["containers"][0]["env"]}
+    kept = environment[CHECKPOINT]["value"]
+    assert kept.startswith(f"{environment[VARIABLE]['value']}/")
+    assert kept.endswith("/$(GEOMETRY_JOB)")
+    assert list(environment).index("GEOMETRY_JOB") < list(environment).index(CHECKPOINT)
+    assert "controller-uid" in environment["GEOMETRY_JOB"]["valueFrom"]["fieldRef"]["fieldPath"]
+
+
 def test_every_image_of_ours_has_the_projects_version():
     project = re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
     images = {box["image"] for made in files().values() for pod in pod_templates(made) for box in containers(pod)}
