@@ -8,6 +8,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,10 +94,14 @@ class Checkpoint:
         }
         arrays: dict[str, Any] = {f"{name}{n}": array for name, found in parts.items() for n, array in enumerate(found)}
         content = io.BytesIO()
-        np.savez(content, **arrays, **{_ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8)})
+        arrays[_ABOUT] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+        np.savez(content, **arrays)
         durable.make_directory(self.directory)
+        durable.clear_asides(self.directory)  # of writes that were killed
         durable.replace(self.path, content.getvalue())
 
     def clear(self) -> None:
-        """Forget it: the run is done."""
+        """Forget it: the run is done. A folder of its own goes with it."""
         self.path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.directory.rmdir()

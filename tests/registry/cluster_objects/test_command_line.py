@@ -301,3 +301,42 @@ def test_ctrl_c_before_the_journal_has_a_comparison_withdraws_it(cluster, geomet
         cluster.namespace.status(cluster.namespace.api.of("promotions")[-1]["metadata"]["name"])["phase"] == "Aborted"
     )
     assert cluster.namespace.state().rollout is None
+
+
+@pytest.fixture
+def offered(capsys, monkeypatch) -> Callable[..., list[str]]:
+    """What the shell offers after these words."""
+
+    def completed(*words: str) -> list[str]:
+        monkeypatch.setenv("_GEOMETRY_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", " ".join(("geometry", *words)))
+        monkeypatch.setenv("COMP_CWORD", str(len(words)))
+        monkeypatch.setattr(sys, "argv", ["geometry"])
+        capsys.readouterr()
+        with pytest.raises(SystemExit):
+            main()
+        found = capsys.readouterr()
+        assert found.err == ""
+        return found.out.split()
+
+    return completed
+
+
+def test_a_tab_offers_versions_and_models_of_the_cluster(cluster, offered, monkeypatch):
+    monkeypatch.setattr("registry.cli.completion.AT_ONCE", 60.0)
+    assert offered("promote", "--context", "ann", "") == ["2", "1"]
+    assert offered("promote", "--context", "ann", "-m", "s") == ["shapes"]
+    monkeypatch.setenv("GEOMETRY_CONTEXT", "bob")
+    assert offered("promote", "1") == ["1"]
+
+
+@pytest.mark.parametrize("context", ["gone", "nowhere", "unknown"])
+def test_a_tab_offers_nothing_and_says_nothing_where_no_cluster_answers(cluster, offered, context):
+    assert offered("promote", "--context", context, "") == []
+
+
+def test_a_tab_does_not_wait_for_a_controller_that_takes_its_time(cluster, offered, monkeypatch):
+    waits = threading.Event()
+    monkeypatch.setattr(ClusterPlace, "stored", lambda *_: waits.wait(600) and ["1"])
+    assert offered("promote", "--context", "ann", "") == []
+    waits.set()
