@@ -21,6 +21,7 @@ from registry.adapters.cluster.waking import Waking
 from registry.adapters.local.tether import tethered
 from registry.adapters.projector import Projector
 from registry.controller.answering import Server
+from registry.controller.backups import Backups
 from registry.controller.health import Health
 from registry.controller.loop import Controller, clock
 from registry.controller.routes import Reading
@@ -67,21 +68,18 @@ def serve(place: Home, environment: Mapping[str, str], *, api: Api | None = None
 
 
 def _act(controller: Controller, lease: Lease, health: Health, wake: threading.Event, stop: threading.Event) -> int:
-    def goes_on(fine: bool | None) -> bool:
-        if fine is not None:
-            health.turned(fine=fine)
-        return lease.held
-
     forget_views(controller.home)
     if not _started(controller, lease, health, stop):
         return 0 if stop.is_set() else 1
     _log.info("controller.started home=%s namespace=%s", controller.home.root, lease.api.namespace)
     Waking(lease.api, wake).start()
     try:
-        run(controller, stop=stop, wake=wake, pace=PACE, goes_on=goes_on)
+        run(controller, stop=stop, wake=wake, pace=PACE, goes_on=health.goes_on)
     finally:
         if controller.projector is not None:
             controller.projector.stop()
+        if controller.backups is not None:
+            controller.backups.stop()
         controller.substrate.stop(clock())
     _log.info("controller.stopped lease=%s", "held" if lease.held else "lost")
     return 0 if lease.held or stop.is_set() else 1
@@ -117,6 +115,7 @@ def build(place: Home, api: Api, lease: Lease, environment: Mapping[str, str]) -
         place,
         substrate,
         projector,
+        Backups(place, tethered, mounted=True),
         inbox=desk,
         outcomes=substrate.outcomes,
         scrape=substrate.scrape,

@@ -18,18 +18,18 @@ from registry.domain.plan import StepPlan
 from registry.domain.policy import parse_steps
 from registry.domain.progress import IN_PROGRESS, RUNNING, Ledger
 from registry.domain.state import State
-from registry.domain.turn import CONTROLLER
+from registry.domain.turn import CONTROLLER, Memory
 from registry.domain.version import Model, model_name
 
 PROMOTION, APPROVAL = "Promotion", "Approval"
 ADOPT = "adopt"
-ASKED = ("version", "to", "sourceStage", "force", "reason")
+ASKED = ("version", "to", "base", "weight", "seconds", "sourceStage", "force", "reason")
 """Fields of a Promotion's `spec` that a `requested` entry has as they are."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """What is known of a model at the end of a turn."""
+    """What is known of a model at the end of a turn. memory: what it leaves to the next one."""
 
     state: State
     entries: Sequence[Entry]
@@ -37,6 +37,7 @@ class Told:
     observation: Observation
     anchor: Anchor | None
     now: datetime
+    memory: Memory = field(default_factory=Memory)
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ def _controls(askings: Sequence[Asking], ledger: Ledger) -> Iterator[Draft]:
         if not control or progress is None or asking.leaving or f"{asking.uid}.{asking.generation}" in ledger.requests:
             continue
         if progress.phase in (IN_PROGRESS if control["action"] == "abort" else RUNNING):
-            yield _control(asking.uid, str(asking.generation), control["action"], str(control["by"]), "")
+            reason = str(control.get("reason") or "")
+            yield _control(asking.uid, str(asking.generation), control["action"], str(control["by"]), reason)
 
 
 def _deleted(askings: Sequence[Asking], ledger: Ledger) -> Iterator[Draft]:
