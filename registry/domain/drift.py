@@ -17,7 +17,6 @@ import numpy as np
 from registry.domain.documents import timestamp
 from registry.domain.drift_counts import CLASSES, NOTHING, SIGNALS, Tallies, Tally, gained
 from registry.domain.drift_effects import effect
-from registry.domain.drift_evidence import NONE
 from registry.domain.drift_reference import Spreads, Week, cell
 from registry.domain.drift_signals import ClassEvidence, HistogramEvidence
 from registry.domain.drift_watch import LOG_BOUND, SHARE, Alarm, Signal, Subject, Watch
