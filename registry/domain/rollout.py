@@ -89,6 +89,12 @@ def _known(rollout: Rollout, memory: Memory) -> Mapping[str, Evidence]:
     return {**memory.evidence, LABELS: rollout.evidence.get(LABELS, NOTHING)}
 
 
+def evidence_of(rollout: Rollout, memory: Memory) -> Mapping[str, Evidence]:
+    """What is known of a rollout's canary: this step's as the last turn left it, else as the journal has it."""
+    fresh = memory.subject[:3] == ("rollout", rollout.request, str(rollout.step))
+    return _known(rollout, memory) if fresh else rollout.evidence
+
+
 def _unless_paused(rollout: Rollout, verdict: Verdict) -> Verdict:
     """What is paused takes no step up."""
     if rollout.paused is not None and verdict.outcome in (Outcome.PROMOTE, Outcome.HOLD):
@@ -210,9 +216,13 @@ def verdict_draft(verdict: Verdict, *, version: Version, closed: bool = False) -
 
 
 def _stepped(turn: Turn, rollout: Rollout, step: int) -> Draft:
-    """pods: what production has now, which the canary's are a share of until the next step."""
+    """pods: what production has now, which the canary's are a share of until the next step.
+
+    At most as many as the policy allows: what is added for a moment would stay for the rollout.
+    """
     planned, base = rollout.plan.steps[step], turn.observation.revisions.get(rollout.base or rollout.version)
-    pods = max(rollout.plan.min_replicas, base.pods if base is not None else 0)
+    seen = min(base.pods, turn.policy.serving.max_replicas) if base is not None else 0
+    pods = max(rollout.plan.min_replicas, seen)
     data = {"version": rollout.version, "step": step, "weight": planned.weight, "pods": pods}
     mirrored = {"mirror": planned.mirror} if planned.mirror else {}
     return Draft(Kind.STEPPED, CONTROLLER, {**data, **mirrored})
