@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from registry.domain.documents import timestamp
-from registry.domain.drift_counts import CLASSES, NOTHING, SIGNALS, Tallies, Tally, gained
+from registry.domain.drift_counts import CLASSES, NOTHING, SIGNALS, ByProcess, LiveCounts, gained
 from registry.domain.drift_effects import effect
 from registry.domain.drift_reference import Spreads, Week, cell
 from registry.domain.drift_signals import ClassEvidence, HistogramEvidence
@@ -48,20 +48,20 @@ class Finding(NamedTuple):
 Found = tuple[Watch, tuple[Finding, ...]]
 
 
-def look(watch: Watch, subject: Subject, tallies: Tallies, now: datetime, policy: DriftPolicy) -> Found:
+def look(watch: Watch, subject: Subject, counts: ByProcess, now: datetime, policy: DriftPolicy) -> Found:
     """After one more reading of the version in production. The first one of a version is only counted from.
 
     A clock that goes back, or forward by more than JUMP, adds no time to the tick.
     """
     watch, findings = _of(watch, subject)
     if not watch.read:
-        return replace(watch, read=dict(tallies), last=now), findings
+        return replace(watch, read=dict(counts), last=now), findings
     gap = (now - watch.last).total_seconds() if watch.last is not None else 0.0
     try:
-        new, read, wrong = gained(watch.read, tallies)
+        new, read, wrong = gained(watch.read, counts)
         opened = watch.open + new
     except InvalidDocument as error:
-        return replace(watch, read=dict(tallies), last=now, problem=str(error)), findings
+        return replace(watch, read=dict(counts), last=now, problem=str(error)), findings
     problem = f"counters of {', '.join(wrong)} went back without a restart" if wrong else None
     seconds = watch.seconds + (gap if 0 <= gap <= JUMP.total_seconds() else 0.0)
     watch = replace(watch, read=read, open=opened, seconds=seconds, last=now, problem=problem or watch.problem)
@@ -105,13 +105,13 @@ def _close(watch: Watch, subject: Subject, now: datetime, policy: DriftPolicy) -
     return watch, (*findings, *learned)
 
 
-def _counts(tally: Tally, subject: Subject) -> Mapping[str, tuple[int, ...]]:
+def _counts(new: LiveCounts, subject: Subject) -> Mapping[str, tuple[int, ...]]:
     """The tick's counts by signal, of those that fit what they are compared with."""
     found = {}
-    if set(tally.classes) == set(subject.classes):
-        found[CLASSES] = tuple(tally.classes[name] for name in subject.classes)
+    if set(new.classes) == set(subject.classes):
+        found[CLASSES] = tuple(new.classes[name] for name in subject.classes)
     for name, reference in subject.references.items():
-        counts = reference.binned(tally.histograms[name]) if name in tally.histograms else None
+        counts = reference.binned(new.histograms[name]) if name in new.histograms else None
         if counts is not None and sum(counts) > 0:
             found[name] = counts
     return found

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from registry.domain.documents import Fields
-from registry.domain.drift_counts import CONFIDENCE, Histogram
+from registry.domain.drift_counts import CONFIDENCE, Bins
 from registry.domain.drift_evidence import NONE, STARTS, Array, Bets, Box, bets, log_sum, mixture, value
 from registry.domain.drift_reference import COARSE
 from registry.domain.errors import InvalidDocument
@@ -139,7 +139,7 @@ class Reference:
     def bets(self) -> Bets:
         return _bets(self.counts)
 
-    def binned(self, found: Histogram) -> tuple[int, ...] | None:
+    def binned(self, found: Bins) -> tuple[int, ...] | None:
         """The counts of `found` in these bins; None where it lacks one of the edges between them."""
         places = [-1]
         for edge in self.inner:

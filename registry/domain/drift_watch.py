@@ -14,7 +14,16 @@ import numpy as np
 
 from registry.domain.card import Card
 from registry.domain.documents import Fields, canonical_bytes, moment, sha256
-from registry.domain.drift_counts import CLASSES, CONFIDENCE, FEATURES, NOTHING, SIGNALS, Tallies, Tally, parse_tally
+from registry.domain.drift_counts import (
+    CLASSES,
+    CONFIDENCE,
+    FEATURES,
+    NOTHING,
+    SIGNALS,
+    ByProcess,
+    LiveCounts,
+    parse_counts,
+)
 from registry.domain.drift_evidence import NONE
 from registry.domain.drift_reference import Spreads, Week, parse_spreads, parse_week
 from registry.domain.drift_signals import (
@@ -99,8 +108,8 @@ class Watch:
 
     version: Version | None = None
     digest: str = ""
-    read: Tallies = field(default_factory=lambda: NONE_YET)
-    open: Tally = NOTHING
+    read: ByProcess = field(default_factory=lambda: NONE_YET)
+    open: LiveCounts = NOTHING
     seconds: float = 0.0
     last: datetime | None = None
     ticks: int = 0
@@ -137,7 +146,7 @@ class Watch:
                 "schema": SCHEMA,
                 "version": self.version,
                 "digest": self.digest,
-                "read": {name: tally.document() for name, tally in self.read.items()},
+                "read": {name: found.document() for name, found in self.read.items()},
                 "open": self.open.document(),
                 "seconds": self.seconds,
                 "last": _time(self.last),
@@ -163,8 +172,8 @@ def parse_watch(content: bytes) -> Watch:
     return Watch(
         version=Version(fields.text("version")) if fields.has("version") else None,
         digest=fields.text("digest"),
-        read={name: parse_tally(read.object(name)) for name in read},
-        open=parse_tally(fields.object("open")),
+        read={name: parse_counts(read.object(name)) for name in read},
+        open=parse_counts(fields.object("open")),
         seconds=fields.number("seconds", minimum=0),
         last=_moment(fields, "last"),
         ticks=fields.integer("ticks"),

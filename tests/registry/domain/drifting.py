@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from registry.domain.drift import Finding, look
-from registry.domain.drift_counts import CONFIDENCE, NOTHING, Histogram, Tally
+from registry.domain.drift_counts import CONFIDENCE, NOTHING, Bins, LiveCounts
 from registry.domain.drift_signals import Reference, confidence_reference
 from registry.domain.drift_watch import Subject, Watch, parse_watch
 from registry.domain.policy import DriftPolicy
@@ -47,7 +47,7 @@ class Stream:
     seconds: float = 60.0
     watch: Watch = field(default_factory=Watch)
     findings: list[Finding] = field(default_factory=list)
-    counted: dict[str, Tally] = field(default_factory=dict)
+    counted: dict[str, LiveCounts] = field(default_factory=dict)
     restarts: bool = False
 
     def __post_init__(self) -> None:
@@ -66,8 +66,8 @@ class Stream:
             mine = by == place
             classes = np.bincount(names[mine], minlength=len(mix))
             sures = (*map(int, np.bincount(bins[mine], minlength=20)), 0)
-            new = Tally(
-                dict(zip(self.subject.classes, map(int, classes), strict=True)), {CONFIDENCE: Histogram(EDGES, sures)}
+            new = LiveCounts(
+                dict(zip(self.subject.classes, map(int, classes), strict=True)), {CONFIDENCE: Bins(EDGES, sures)}
             )
             self.counted[process] = self.counted[process] + new
 

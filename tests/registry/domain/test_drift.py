@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from registry.domain.drift import QUIET, TICK
-from registry.domain.drift_counts import CLASSES, CONFIDENCE, NOTHING, SIGNALS, Histogram, Tally
+from registry.domain.drift_counts import CLASSES, CONFIDENCE, NOTHING, SIGNALS, Bins, LiveCounts
 from registry.domain.drift_watch import LOG_BOUND, Watch
 from registry.domain.policy import DriftPolicy
 from tests.registry.domain.drifting import EDGES, MIX, NAMES, QUICK, SURE, Stream, promoted, subject
@@ -130,11 +130,11 @@ def test_a_clock_that_jumps_adds_no_time(jump: timedelta) -> None:
 
 def test_counters_that_go_back_without_a_restart_are_told_and_alarm_nobody() -> None:
     stream = judged()
-    stream.counted = {name: Tally(dict.fromkeys(NAMES, 1)) for name in stream.counted}
+    stream.counted = {name: LiveCounts(dict.fromkeys(NAMES, 1)) for name in stream.counted}
     stream.read()
     assert stream.watch.problem == "counters of pod-0 went back without a restart"
     stream.counted = {
-        name: Tally(dict.fromkeys(NAMES, 0), {CONFIDENCE: Histogram(EDGES, (0,) * 21)}) for name in ("b",)
+        name: LiveCounts(dict.fromkeys(NAMES, 0), {CONFIDENCE: Bins(EDGES, (0,) * 21)}) for name in ("b",)
     }
     assert stream.ticks(60).what() == [("reference", CLASSES)]
     assert stream.watch.problem is None
@@ -163,7 +163,7 @@ def test_a_model_with_one_class_never_drifts_in_it() -> None:
 def test_counts_of_other_classes_than_the_card_has_are_not_compared() -> None:
     stream = judged()
     before = stream.watch.signal(CLASSES)
-    stream.counted = {name: Tally({**found.classes, "other": 900}) for name, found in stream.counted.items()}
+    stream.counted = {name: LiveCounts({**found.classes, "other": 900}) for name, found in stream.counted.items()}
     stream.read()
     assert stream.watch.ticks == 31
     assert stream.watch.signal(CLASSES) == before
@@ -172,10 +172,10 @@ def test_counts_of_other_classes_than_the_card_has_are_not_compared() -> None:
 def test_a_histogram_with_other_bins_than_the_card_is_not_compared() -> None:
     stream = Stream().ticks(30)
     before = stream.watch.signal(CONFIDENCE)
-    other = {CONFIDENCE: Histogram((0.5, 1.0), (1000, 0, 0))}
-    more = Tally(dict.fromkeys(NAMES, 100)).classes
+    other = {CONFIDENCE: Bins((0.5, 1.0), (1000, 0, 0))}
+    more = LiveCounts(dict.fromkeys(NAMES, 100)).classes
     stream.counted = {
-        name: Tally({each: found.classes[each] + more[each] for each in NAMES}, other)
+        name: LiveCounts({each: found.classes[each] + more[each] for each in NAMES}, other)
         for name, found in stream.counted.items()
     }
     stream.read()
