@@ -5,7 +5,8 @@ from predictor.metrics import PREDICTIONS
 from predictor.tally import CONFIDENCE_EDGES
 from registry.adapters.live_counts import parse_live
 from registry.domain import features
-from registry.domain.drift_counts import CLASSES, CONFIDENCE, FEATURES, Bins, LiveCounts
+from registry.domain.documents import Fields
+from registry.domain.drift_counts import CLASSES, CONFIDENCE, FEATURES, Bins, LiveCounts, parse_counts
 from registry.domain.drift_signals import confidence_reference
 
 OWN = frozenset({("model", "shapes"), ("version", "3"), ("traffic", "live")})
@@ -45,7 +46,7 @@ def test_the_predictors_bins_of_confidence_are_the_cards() -> None:
         ('le="120.0"', 'le="wide"'),
         ('brightness",le="+Inf"', 'brightness",le="200"'),
         ('class="circle"} 3', 'class=circle} 3'),
-        (TEXT[-3:], "\n4"),
+        ('brightness",le="+Inf"} 4.0\n', 'brightness",le="+Inf"} 4'),
         (TEXT, ""),
     ],
 )  # fmt: skip
@@ -58,8 +59,5 @@ def test_features_are_those_that_predictors_measure() -> None:
 
 
 def test_counts_are_read_back_from_their_document() -> None:
-    from registry.domain.documents import Fields
-    from registry.domain.drift_counts import parse_counts
-
     found = parse_live(TEXT, OWN, "started")["started"]
     assert parse_counts(Fields(found.document(), CLASSES)) == LiveCounts(found.classes, found.histograms)
