@@ -17,12 +17,14 @@ import numpy as np
 from registry.domain.documents import timestamp
 from registry.domain.drift_counts import CLASSES, NOTHING, SIGNALS, ByProcess, LiveCounts, gained
 from registry.domain.drift_effects import effect
+from registry.domain.drift_record import ALARM, RECOVERED, REFERENCE, RELEARNING
 from registry.domain.drift_reference import Spreads, Week, cell
 from registry.domain.drift_signals import ClassEvidence, HistogramEvidence
 from registry.domain.drift_watch import LOG_BOUND, SHARE, Alarm, Signal, Subject, Watch
 from registry.domain.errors import InvalidDocument
+from registry.domain.journal import Draft, Kind
 from registry.domain.policy import DriftPolicy
-from registry.domain.turn import JUMP
+from registry.domain.turn import CONTROLLER, JUMP
 
 TICK, FEWEST = 60.0, 100
 """Seconds and answers of a tick, at least."""
@@ -38,11 +40,15 @@ RECENT = 20
 
 
 class Finding(NamedTuple):
-    """What is to be recorded. what: `alarm`, `recovered`, `reference` or `relearning`."""
+    """What is to be recorded. what: ALARM, RECOVERED, REFERENCE or RELEARNING."""
 
     what: str
     signal: str
     data: Mapping[str, Any]
+
+    @property
+    def draft(self) -> Draft:
+        return Draft(Kind.DRIFT, CONTROLLER, {"what": self.what, "signal": self.signal, **self.data})
 
 
 Found = tuple[Watch, tuple[Finding, ...]]
@@ -87,7 +93,7 @@ def _of(watch: Watch, subject: Subject) -> Found:
             reason = (
                 "the version has other classes" if renamed else "a new version came after the class mix had drifted"
             )
-            findings = (Finding("relearning", CLASSES, {"version": subject.version, "reason": reason}),)
+            findings = (Finding(RELEARNING, CLASSES, {"version": subject.version, "reason": reason}),)
         week, dispersions = None, None
         spreads.pop(CLASSES, None)
     signals = {name: Signal(spreads=spreads.get(name, Spreads())) for name in SIGNALS}
@@ -165,7 +171,7 @@ def _alarms(watch: Watch, subject: Subject, now: datetime) -> Found:
             continue
         if found.alarm is None:
             alarm = Alarm(found.calm or now, watch.ticks, watch.ticks, watch.ticks - found.quiet)
-            findings.append(Finding("alarm", name, _told(watch, name, alarm, subject)))
+            findings.append(Finding(ALARM, name, _told(watch, name, alarm, subject)))
         else:
             alarm = replace(found.alarm, confirmed=watch.ticks)
         signals[name] = Signal(spreads=found.spreads, counts=found.counts, calm=now, quiet=watch.ticks, alarm=alarm)
@@ -173,7 +179,7 @@ def _alarms(watch: Watch, subject: Subject, now: datetime) -> Found:
         if found.alarm is not None and watch.ticks - found.alarm.confirmed >= max(QUIET, 4 * found.alarm.took):
             signals[name] = replace(found, alarm=None)
             data = {"version": watch.version, "since": timestamp(found.alarm.since)}
-            findings.append(Finding("recovered", name, data))
+            findings.append(Finding(RECOVERED, name, data))
     return replace(watch, signals=signals), tuple(findings)
 
 
@@ -205,4 +211,4 @@ def _learned(watch: Watch, counts: Sequence[int] | None, now: datetime, policy: 
     known = {name: watch.dispersion(name) for name in SIGNALS}
     dispersions = {name: phi for name, phi in known.items() if phi is not None}
     data = {"version": watch.version, "answers": week.answers, "dispersions": dispersions, "week": week.document()}
-    return replace(watch, dispersions=dispersions), (Finding("reference", CLASSES, data),)
+    return replace(watch, dispersions=dispersions), (Finding(REFERENCE, CLASSES, data),)

@@ -5,7 +5,7 @@ The file is a projection: without it, or with a damaged one, counters are read a
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ from registry.domain.drift_counts import (
     parse_counts,
 )
 from registry.domain.drift_evidence import NONE
+from registry.domain.drift_record import alarms
 from registry.domain.drift_reference import Spreads, Week, parse_spreads, parse_week
 from registry.domain.drift_signals import (
     ClassEvidence,
@@ -36,6 +37,7 @@ from registry.domain.drift_signals import (
     parse_histogram,
 )
 from registry.domain.errors import InvalidDocument
+from registry.domain.state import State
 from registry.domain.version import Version
 
 SCHEMA = 1
@@ -158,6 +160,32 @@ class Watch:
             }
         )
         return sha256(body).encode() + b"\n" + body
+
+
+def known_of(state: State, watch: Watch) -> Watch:
+    """What a controller that starts goes on from: `watch` is what its file had, and the journal says which episodes go
+    on and what the class mix is measured against."""
+    record = state.drift.reference
+    if record is None:
+        watch = replace(watch, dispersions=None)
+    elif watch.dispersions is None:
+        found = Fields(dict(record), "drift entry of the journal")
+        phi = found.object("dispersions")
+        known = {name: phi.number(name, minimum=1) for name in phi}
+        watch = replace(watch, week=parse_week(found.object("week")), dispersions=known)
+    production = state.production
+    if production is not None and watch.version is None:
+        watch = replace(watch, version=production, digest=state.version(production).digest)
+    if production is None or watch.version != production:
+        return watch
+    going, signals = alarms(state), {name: watch.signal(name) for name in SIGNALS}
+    for name, signal in signals.items():
+        if name not in going:
+            signals[name] = replace(signal, alarm=None)
+        elif signal.alarm is None:
+            alarm = Alarm(moment(going[name]["since"]), watch.ticks, watch.ticks, going[name]["ticks"])
+            signals[name] = replace(signal, alarm=alarm)
+    return replace(watch, signals=signals)
 
 
 def parse_watch(content: bytes) -> Watch:
