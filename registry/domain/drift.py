@@ -138,7 +138,7 @@ def _added(watch: Watch, name: str, counts: tuple[int, ...] | None, subject: Sub
     elif phi is not None:
         base_of = evidence if isinstance(evidence, HistogramEvidence) else HistogramEvidence()
         evidence = base_of.add(array, subject.references[name].bets, phi)
-    log, settled = evidence.log, watch.dispersions is not None and name in watch.dispersions
+    log, settled = float(evidence.log), watch.dispersions is not None and name in watch.dispersions
     calm = log < CALM
     return replace(
         before,

@@ -12,51 +12,48 @@ import numpy as np
 
 from registry.domain.documents import Fields
 from registry.domain.drift_counts import CONFIDENCE, Bins
-from registry.domain.drift_evidence import NONE, STARTS, Array, Bets, Box, bets, log_sum, mixture, value
+from registry.domain.drift_evidence import NONE, STARTS, Array, Bets, Box, bets, mixture, value
 from registry.domain.drift_reference import COARSE
 from registry.domain.errors import InvalidDocument
 
 CONFIDENCE_BINS = 20
 
 
-def _none(classes: int) -> Array:
-    return np.zeros((0, classes))
-
-
 @dataclass(frozen=True)
 class ClassEvidence:
-    """Class counts of the last STARTS ticks and of the last STARTS coarse ones, newest last; each (n, K).
+    """Class counts of the last STARTS ticks and of the last STARTS coarse ones, newest last; each (…, n, K).
 
-    gathered: of the coarse tick that is open, after so many `ticks`. logs: of the detector over ticks, and of the one
-    over coarse ticks.
+    gathered: of the coarse tick that is open (…, K), after so many `ticks`. logs: of the detector over ticks, and of
+    the one over coarse ticks, each (…).
     """
 
     fine: Array
     coarse: Array
     gathered: Array
-    ticks: int = 0
-    logs: tuple[float, float] = (NONE, NONE)
+    ticks: int
+    logs: tuple[Array, Array]
 
     @classmethod
-    def empty(cls, classes: int) -> "ClassEvidence":
-        return cls(_none(classes), _none(classes), np.zeros(classes))
+    def empty(cls, classes: int, *leading: int) -> "ClassEvidence":
+        none = np.zeros((*leading, 0, classes))
+        return cls(none, none, np.zeros((*leading, classes)), 0, (np.full(leading, NONE), np.full(leading, NONE)))
 
     def add(self, counts: Array, null: Box, dispersion: float) -> "ClassEvidence":
-        """After one more tick. Of one class alone nothing can drift."""
+        """After one more tick (…, K). Of one class alone nothing can drift."""
         if counts.shape[-1] < 2:
             return self
-        fine = np.concatenate([self.fine, counts[None]])[-STARTS:]
+        fine = _last(self.fine, counts)
         gathered, ticks, coarse, late = self.gathered + counts, self.ticks + 1, self.coarse, self.logs[1]
         if ticks == COARSE:
-            coarse = np.concatenate([coarse, gathered[None]])[-STARTS:]
-            late = float(mixture(coarse / dispersion, null)) + math.log(COARSE)  # each start stands for COARSE ticks
+            coarse = _last(coarse, gathered)
+            late = mixture(coarse / dispersion, null) + math.log(COARSE)  # each start stands for COARSE ticks
             gathered, ticks = np.zeros_like(gathered), 0
-        return ClassEvidence(fine, coarse, gathered, ticks, (float(mixture(fine / dispersion, null)), late))
+        return ClassEvidence(fine, coarse, gathered, ticks, (mixture(fine / dispersion, null), late))
 
     @property
-    def log(self) -> float:
-        """Of the mean of both detectors."""
-        return float(log_sum(np.array(self.logs), axis=0)) - math.log(2)
+    def log(self) -> Array:
+        """Of the mean of both detectors (…)."""
+        return np.asarray(np.logaddexp(*self.logs) - math.log(2), dtype=np.float64)
 
     def document(self) -> dict[str, Any]:
         return {
@@ -64,7 +61,7 @@ class ClassEvidence:
             "coarse": self.coarse.astype(int).tolist(),
             "gathered": self.gathered.astype(int).tolist(),
             "ticks": self.ticks,
-            "logs": list(self.logs),
+            "logs": [float(log) for log in self.logs],
         }
 
 
@@ -78,8 +75,13 @@ def parse_classes(fields: Fields) -> ClassEvidence:
         _rows(fields, "coarse", len(gathered)),
         np.asarray(gathered, dtype=np.float64),
         fields.integer("ticks"),
-        (logs[0], logs[1]),
+        (np.asarray(logs[0]), np.asarray(logs[1])),
     )
+
+
+def _last(ticks: Array, counts: Array) -> Array:
+    """The last STARTS ticks, with one more."""
+    return np.concatenate([ticks, counts[..., None, :]], axis=-2)[..., -STARTS:, :]
 
 
 def _rows(fields: Fields, key: str, width: int) -> Array:
@@ -94,20 +96,20 @@ def _rows(fields: Fields, key: str, width: int) -> Array:
 
 @dataclass(frozen=True)
 class HistogramEvidence:
-    """The logs of all bets on a histogram (edges, bets); None before the first tick."""
+    """The logs of all bets on a histogram (…, edges, bets); None before the first tick."""
 
     logs: Array | None = None
 
     def add(self, counts: Array, on: Bets, dispersion: float) -> "HistogramEvidence":
-        """After one more tick."""
-        fits = self.logs is not None and self.logs.shape == on.nothing().shape
-        before = self.logs if self.logs is not None and fits else on.nothing()
+        """After one more tick (…, bins)."""
+        nothing = on.nothing(*counts.shape[:-1])
+        before = self.logs if self.logs is not None and self.logs.shape == nothing.shape else nothing
         return HistogramEvidence(on.add(before, counts / dispersion))
 
     @property
-    def log(self) -> float:
-        """Of the mean of all bets."""
-        return NONE if self.logs is None else float(value(self.logs))
+    def log(self) -> Array:
+        """Of the mean of all bets (…)."""
+        return np.asarray(NONE) if self.logs is None else value(self.logs)
 
     def document(self) -> dict[str, Any]:
         return {"logs": None if self.logs is None else self.logs.tolist()}

@@ -4,7 +4,7 @@ The file is a projection: without it, or with a damaged one, counters are read a
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -24,7 +24,7 @@ from registry.domain.drift_counts import (
     LiveCounts,
     parse_counts,
 )
-from registry.domain.drift_evidence import NONE
+from registry.domain.drift_evidence import NONE, Array, log_sum
 from registry.domain.drift_record import alarms
 from registry.domain.drift_reference import Spreads, Week, parse_spreads, parse_week
 from registry.domain.drift_signals import (
@@ -51,6 +51,11 @@ SHARE = math.log(len(SIGNALS))
 
 NONE_YET: Mapping[str, Any] = MappingProxyType({})
 UNSEEN, NO_SPREADS = HistogramEvidence(), Spreads()
+
+
+def mean_of(logs: Sequence[Array]) -> Array:
+    """Log of the mean of all signals' e-detectors; of each of SIGNALS its log (…)."""
+    return log_sum(np.stack(np.broadcast_arrays(*logs)), axis=0) - SHARE
 
 
 class Subject(NamedTuple):
@@ -127,9 +132,7 @@ class Watch:
     @property
     def log(self) -> float:
         """Of the mean of all signals' e-detectors."""
-        logs = np.array([self.signal(name).log for name in SIGNALS])
-        top = float(logs.max())
-        return top + math.log(float(np.exp(logs - top).sum())) - SHARE
+        return float(mean_of([np.asarray(self.signal(name).log) for name in SIGNALS]))
 
     def dispersion(self, name: str) -> float | None:
         """φ of a signal: settled with the reference of the classes, until then from what there is; None from too few
