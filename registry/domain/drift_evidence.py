@@ -9,8 +9,9 @@ it takes at least A ticks on average until it reaches A; so does any average of 
 * `Bets`: of histograms. Bets on each of some cumulated shares being above or below its interval; they are products over
   ticks, so that all starts since ever are one number a bet.
 
-Counts are divided by their overdispersion before: a quasi-likelihood, proved for independent answers only and simulated
-for others. Arrays have any leading axes, over which everything is done at once.
+Counts that vary more than independent ones are divided: those of classes by their overdispersion, those of a bet by
+what keeps its expectation where answers come in clumps (`divisors`); simulated, and proved for independent answers only.
+Arrays have any leading axes, over which everything is done at once.
 """
 
 from collections.abc import Sequence
@@ -33,6 +34,9 @@ ODDS = (0.15, 0.3, 0.6, 1.2, 2.4)
 
 QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 """Of the reference: the edges next to them are bet on."""
+
+RARE = 0.02
+"""Nothing is bet on shares below this times φ − 1: where answers come in clumps, those are a few large ones."""
 
 NONE = -1e9
 """The log of no evidence, where a file has no infinities."""
@@ -146,7 +150,7 @@ class Bets:
         """The logs of all bets before the first tick."""
         return np.full((*leading, len(self.edges), 2 * len(ODDS)), NONE)
 
-    def add(self, logs: Array, counts: Array) -> Array:
+    def add(self, logs: Array, counts: Array, dispersion: float) -> Array:
         """The logs of all bets after one more tick (…, bins)."""
         if not self.edges:
             return logs
@@ -154,9 +158,29 @@ class Bets:
         below = cumulated[..., np.array(self.edges) - 1]
         above = cumulated[..., -1:] - below
         hits, misses = self.weights
-        return np.asarray(
-            np.logaddexp(0.0, logs) + below[..., None] * hits + above[..., None] * misses, dtype=np.float64
-        )
+        by = divisors(np.maximum(hits, misses), dispersion)
+        after = np.logaddexp(0.0, logs) + below[..., None] * hits / by + above[..., None] * misses / by
+        rare = np.minimum(self.low, 1 - np.asarray(self.high)) < RARE * (dispersion - 1)
+        return np.where(rare[:, None], NONE, after)
+
+
+def divisors(gains: Array, dispersion: float) -> Array:
+    """By what to divide counts of which each gains so much for a bet, so that it still expects at most one.
+
+    Answers in clumps of geometric size, of mean g = (φ + 1)/2, have the overdispersion φ. Their log moment generating
+    function at gain/ψ, per expected answer, is (M(gain/ψ) − 1)/g; ψ is the smallest that keeps it below what the bet
+    takes in return, (exp(gain) − 1)/ψ. Without clumps ψ = 1, for small gains ψ = φ, for large ones more.
+    """
+    size = (dispersion + 1) / 2
+    low, high = np.full_like(gains, dispersion), np.full_like(gains, 64 * dispersion)
+    for _ in range(24):
+        middle = np.sqrt(low * high)
+        rise = np.exp(gains / middle)
+        room = size - (size - 1) * rise
+        moment = np.where(room > 0, rise / np.where(room > 0, room, 1.0), np.inf)
+        fits = (moment - 1) / size <= (np.exp(gains) - 1) / middle * (1 + 1e-12)
+        low, high = np.where(fits, low, middle), np.where(fits, middle, high)
+    return np.asarray(np.where(dispersion > 1, high, 1.0), dtype=np.float64)
 
 
 def _shifted(share: float, odds: float) -> float:

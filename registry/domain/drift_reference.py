@@ -29,6 +29,9 @@ COARSE = 20
 FEWEST = 20
 """Ticks from which overdispersion is estimated."""
 
+ERRORS = 2.0
+"""Standard errors by which it is taken to be larger than it showed: one that is too small cries."""
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -55,8 +58,8 @@ class Spread:
         return {"ticks": self.ticks, "size": self.size, "counts": list(self.counts), "squares": list(self.squares)}
 
     def dispersion(self, weights: Array, cells: Array | None = None) -> float | None:
-        """φ: the weighted mean over counts of how many times the binomial variance they have, with its standard error
-        upwards, at least 1; None from too few ticks.
+        """φ: the weighted mean over counts of how many times the binomial variance they have, ERRORS standard
+        errors upwards, at least 1; None from too few ticks.
 
         cells: the counts (cells, K) of parts that have shares of their own; what differs between them is no variance.
         """
@@ -74,7 +77,8 @@ class Spread:
             return 1.0
         variances = (np.asarray(self.squares) - mean)[known] / (shares * (1 - shares))[known] / free
         found = float((variances * weights[known]).sum() / weights[known].sum())
-        return max(1.0, found * (1 + float(np.sqrt(2 / (free * max(int(known.sum()) - 1, 1))))))
+        freedom = free * (1 if cells is None else max(int(known.sum()) - 1, 1))  # cumulated shares move together
+        return max(1.0, found * (1 + ERRORS * float(np.sqrt(2 / freedom))))
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class HistogramEvidence:
         """After one more tick (…, bins)."""
         nothing = on.nothing(*counts.shape[:-1])
         before = self.logs if self.logs is not None and self.logs.shape == nothing.shape else nothing
-        return HistogramEvidence(on.add(before, counts / dispersion))
+        return HistogramEvidence(on.add(before, counts, dispersion))
 
     @property
     def log(self) -> Array:
