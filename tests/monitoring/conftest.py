@@ -10,7 +10,7 @@ def program():
     """Where a program is; skips, saying what to install, where it is not."""
 
     def found(name: str) -> str:
-        path = shutil.which(name)
+        path = shutil.which(name) or shutil.which(f"prometheus-{name}")  # as Debian calls some of them
         if path is None:
             package = "prometheus-alertmanager" if name in ("alertmanager", "amtool") else "prometheus"
             pytest.skip(f"{name} is not installed: nothing here was checked (`apt-get install {package}`)")

@@ -1,5 +1,5 @@
-"""Are the rules' tests worth anything? Every threshold, comparison and `for` is changed, one at a time, and some test of
-promtool must fail.
+"""Are the rules' tests worth anything? Every threshold, comparison and `for` is changed, one at a time, and some test
+of promtool must fail.
 """
 
 import re
