@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.monitoring.programs import program
 from tests.monitoring.rulefiles import RULES, TESTS, Rule, rules
 
-pytestmark = [pytest.mark.prove, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.monitoring, pytest.mark.timeout(3600)]
 
 FACTORS = (0.8, 1.25)
 SHARE = 0.9
@@ -82,7 +83,7 @@ def noticed(mutant: Mutant, promtool: str, directory: Path) -> bool:
     return False
 
 
-def test_nearly_every_changed_threshold_is_noticed(program, tmp_path):
+def test_nearly_every_changed_threshold_is_noticed(tmp_path):
     promtool = program("promtool")
     made = [mutant for rule in rules() for mutant in mutants(rule)]
     survivors = [mutant for mutant in made if not noticed(mutant, promtool, tmp_path)]

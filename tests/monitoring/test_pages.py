@@ -17,6 +17,7 @@ from registry.adapters.local.monitors import Monitors, Settings
 from registry.adapters.local.revision import free_port
 from registry.adapters.local.state import read_state
 from tests.demo_bad.installation import MODEL, running
+from tests.monitoring.programs import program
 from tests.monitoring.receiver import receiving
 from tests.monitoring.rulefiles import FILES
 from tests.monitoring.shortened import write
@@ -39,7 +40,7 @@ SLACK = 15.0
 
 
 @pytest.fixture(scope="module")
-def place(program):
+def place():
     program("prometheus")
     program("alertmanager")
     with running() as made:

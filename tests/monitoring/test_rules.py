@@ -9,6 +9,7 @@ import yaml
 from predictor import metrics as predictor
 from predictor.errors import SERVER_REASONS
 from registry.controller import exported as controller
+from tests.monitoring.programs import program
 from tests.monitoring.rulefiles import CASES, FILES, ROOT, RULES, TESTS, case_names, metrics, rules
 
 ALERTS = tuple(rule for rule in rules() if rule.alert)
@@ -25,18 +26,18 @@ def exported() -> set[str]:
     return names | {f"{name}{part}" for name in names for part in ("_bucket", "_sum", "_count")}
 
 
-def test_prometheus_takes_the_rules(program):
+def test_prometheus_takes_the_rules():
     checked = subprocess.run([program("promtool"), "check", "rules", *RULES], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
-def test_the_rules_pass_their_tests(program, path):
+def test_the_rules_pass_their_tests(path):
     tested = subprocess.run([program("promtool"), "test", "rules", path], capture_output=True, text=True)
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
-def test_alertmanager_takes_the_routes(program):
+def test_alertmanager_takes_the_routes():
     checked = subprocess.run([program("amtool"), "check-config", FILES / "alertmanager.yaml"], capture_output=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

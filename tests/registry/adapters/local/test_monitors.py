@@ -92,7 +92,7 @@ def test_routes_that_are_none_are_refused(settings):
 
 def test_a_missing_program_is_named_with_its_package(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(monitors.shutil, "which", lambda _: None)
-    with pytest.raises(NotFound, match="prometheus: not installed.*apt-get install"):
+    with pytest.raises(NotFound, match=r"prometheus: not installed.*apt-get install"):
         Monitors(tmp_path, settings)
 
 
