@@ -32,7 +32,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 EXTRAS := predictor registry cluster training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test test-monitoring coverage conformance soak chaos simulate prove bench \
+.PHONY: help install lint format test test-monitoring coverage conformance soak truth chaos simulate prove bench \
 	train serve predict demo demo-bad demo-down mlflow monitoring doctor \
 	kind-up kind-down kind-load kind-logs docker-build images deploy k8s-deploy test-cluster docker-stack verify lock clean
 
@@ -94,6 +94,10 @@ conformance: $(READY) ## Thousands of generated requests against the protocol's 
 
 soak: $(READY) ## Good, bad, slow and leaving clients for ten minutes, one process killed (SOAK_SECONDS=60: shorter)
 	$(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS) --kill
+
+truth: $(READY) ## Are the counters true? A million answers of 1 to 4 processes with 20 kills, 100,000 hostile requests
+	$(BIN)/python -m tests.soak --truth 1000000
+	$(BIN)/python -m tests.soak --hostile 100000
 
 chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffic; about half an hour
 	$(BIN)/pytest --chaos -m chaos -q -s tests/chaos
