@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+FACTOR = 20.0
+
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RANGE = re.compile(r"(?<=\[)(\d+)([smhd])(?=\])")
 _WHOLE = re.compile(r"(\d+)([smhd])")
@@ -24,7 +26,7 @@ def seconds(duration: str) -> float:
     return int(found[1]) * SECONDS[found[2]]
 
 
-def shortened(document: Any, factor: float) -> Any:
+def shortened(document: Any, factor: float = FACTOR) -> Any:
     """The document with every duration divided."""
     match document:
         case dict():
@@ -46,7 +48,7 @@ def _divided(duration: str, factor: float) -> str:
     return f"{max(round(1000 * seconds(duration) / factor), 1)}ms"
 
 
-def write(files: Path, to: Path, factor: float) -> Path:
+def write(files: Path, to: Path, factor: float = FACTOR) -> Path:
     """Rules and routes of `files`, shortened, below `to`."""
     (to / "rules").mkdir(parents=True)
     for path in [*(files / "rules").glob("*.yaml"), files / "alertmanager.yaml"]:

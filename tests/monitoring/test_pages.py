@@ -8,6 +8,8 @@ import signal
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -16,16 +18,22 @@ import pytest
 from registry.adapters.local.monitors import Monitors, Settings
 from registry.adapters.local.revision import free_port
 from registry.adapters.local.state import read_state
-from tests.demo_bad.installation import MODEL, running
+from registry.controller.exported import DRIFT_ALARM as ALARM
+from registry.controller.exported import DRIFT_REFERENCE as REFERENCE
+from tests.demo_bad.installation import MODEL, POLICY, running
+from tests.monitoring.pictures import blurred, rendered, seen, traffic
 from tests.monitoring.programs import program
 from tests.monitoring.receiver import receiving
 from tests.monitoring.rulefiles import FILES
-from tests.monitoring.shortened import write
-from training.traffic import flowing, shots
+from tests.monitoring.shortened import FACTOR, write
+from training.traffic import flowing
 
-pytestmark = [pytest.mark.monitoring, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.monitoring, pytest.mark.timeout(1200)]
 
-FACTOR = 20.0
+HASTY = Path(__file__).with_name("hasty_controller.py")
+LEARNED = POLICY + f"drift: {{minimum: 2000, days: {60 / 86400:.6f}}}\n"
+"""Production's own class mix is known after a minute of 2,000 answers, in place of a week of 10,000."""
+
 RATE = 30.0
 """Requests a second."""
 
@@ -38,12 +46,29 @@ AFTER = 70.0
 SLACK = 15.0
 """Seconds that do not shrink: scrapes, evaluations and notifications of a machine that does other things too."""
 
+DRIFTS = (1000 / RATE + 2 * 60 / FACTOR) * FACTOR
+"""Seconds until drift is told: a thousand predictions, the tick that they end in, and a minute of the alert's own."""
+
 
 @pytest.fixture(scope="module")
-def place():
+def images():
+    return rendered()
+
+
+@pytest.fixture(scope="module")
+def place(images):
     program("prometheus")
     program("alertmanager")
-    with running() as made:
+    with running(controller=HASTY, policy=LEARNED, reference=seen(images)) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(images):
+    """An installation whose drift nobody else's traffic touched: an episode outlasts its cause by a hundred ticks."""
+    program("prometheus")
+    program("alertmanager")
+    with running(controller=HASTY, policy=LEARNED, reference=seen(images)) as made:
         yield made
 
 
@@ -83,9 +108,9 @@ class Watch:
 
 
 @pytest.fixture
-def watch(place, tmp_path):
+def watch(place, images, tmp_path):
     """A Prometheus that knows nothing of what was before, under traffic that is answered."""
-    with watching(place, tmp_path) as made, flowing(place.url, shots(place.url, MODEL, seed=7, count=60), rate=RATE):
+    with watching(place, tmp_path) as made, flowing(place.url, traffic(place.url, MODEL, images), rate=RATE):
         assert made.go_on(120, made.answers), "Prometheus has no numbers of the traffic"
         made.go_on(HEALTHY)
         assert made.told == {}
@@ -93,8 +118,21 @@ def watch(place, tmp_path):
 
 
 @contextmanager
+def learned(place, images, directory):
+    """A Prometheus, while traffic flows until the class mix of production has become its reference."""
+    with watching(place, directory) as made:
+        with flowing(place.url, traffic(place.url, MODEL, images), rate=RATE):
+            assert made.go_on(120, made.answers), "Prometheus has no numbers of the traffic"
+            known = partial(made.query, f'{REFERENCE}{{signal="classes"}} > 0')
+            assert made.go_on(400, known), "no reference of the class mix"
+            made.go_on(HEALTHY)
+            assert made.told == {}
+        yield made
+
+
+@contextmanager
 def watching(place, directory):
-    files = write(FILES, directory / "files", FACTOR)
+    files = write(FILES, directory / "files")
     with receiving() as receiver:
         settings = Settings(
             files=files,
@@ -126,14 +164,13 @@ def broken(place, **fault):
 
 
 def page(watch, name, *, promised, severity="critical"):
-    """Seconds until it came; `promised` are those of the rules as they are."""
+    """It comes, and no other; `promised` are the seconds of the rules as they are."""
     key, began = (name, severity, MODEL), time.monotonic()
     assert watch.go_on(promised / FACTOR + SLACK, lambda: key in watch.told), f"no {name}; told of: {watch.told}"
     took = watch.told[key] - began
     watch.go_on(AFTER)
     print(f"{name} after {took:.1f} s, {promised / FACTOR:.1f} s promised: {watch.summaries[0]}")
     assert set(watch.told) == {key}
-    return took
 
 
 def test_a_model_that_fails_pages_for_its_errors_alone(place, watch):
@@ -151,6 +188,21 @@ def test_a_model_that_is_dead_pages_for_the_service_alone(place, watch):
         os.kill(read_state(place.home).revisions[0].pid, signal.SIGKILL)
         page(watch, "GeometryServiceDown", promised=90)
     assert watch.go_on(60, watch.answers), "it does not serve again"
+
+
+def test_a_model_that_calls_half_of_all_images_circles_is_told_as_drift_alone(fresh, images, tmp_path):
+    with learned(fresh, images, tmp_path) as watch, broken(fresh, shift=0.5):
+        with flowing(fresh.url, traffic(fresh.url, MODEL, images), rate=RATE):
+            page(watch, "GeometryDrift", promised=DRIFTS, severity="warning")
+        assert {row["metric"]["signal"] for row in watch.query(f"{ALARM} == 1")} == {"classes"}
+
+
+def test_pictures_out_of_focus_are_told_as_drift_alone(fresh, images, tmp_path):
+    with learned(fresh, images, tmp_path) as watch:
+        out_of_focus = traffic(fresh.url, MODEL, [blurred(image) for image in images])
+        with flowing(fresh.url, out_of_focus, rate=RATE):
+            page(watch, "GeometryDrift", promised=DRIFTS, severity="warning")
+        assert "edge_density" in {row["metric"]["signal"] for row in watch.query(f"{ALARM} == 1")}
 
 
 def test_a_model_that_is_well_pages_nobody(watch):
