@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import (
     InfoMetricFamily,
     Metric,
 )
+from prometheus_client.utils import floatToGoString
 
 from predictor.counters import Counters
 from predictor.footprint import open_descriptors, resident_bytes
@@ -28,7 +29,9 @@ from predictor.served import Served
 from predictor.summary import summarise
 from predictor.tally import CONFIDENCE_EDGES, LATENCY_EDGES, TRAFFIC, Tally, cumulated
 from predictor.tally import Traffic as Traffic
+from registry.domain.card import Slo
 from registry.domain.documents import timestamp
+from registry.domain.signals import edge_of
 
 PREDICTIONS = "ml_geometry_predictions_total"
 LATENCY = "ml_geometry_prediction_latency_seconds"
@@ -41,6 +44,8 @@ QUEUE = "ml_geometry_queue_requests"
 PROCESSES = "ml_geometry_processes"
 RESTARTS = "ml_geometry_process_restarts_total"
 MODEL_INFO = "ml_geometry_model_info"
+AVAILABILITY = "ml_geometry_slo_availability_objective"
+FAST = "ml_geometry_slo_latency_objective"
 
 OPENMETRICS = "application/openmetrics-text"
 
@@ -126,6 +131,8 @@ class Metrics:
         tallies = {traffic: self._tally(total, traffic) for traffic in TRAFFIC}
         yield from _traffic_families(self._served, tallies)
         yield from _pod_families(self._served, total)
+        if self._served.card.slo is not None:
+            yield from _objectives(self._served, self._served.card.slo)
         yield from self._process_families()
 
     def _take(self, slot: int) -> None:
@@ -194,6 +201,14 @@ def _pod_families(served: Served, total: Sequence[float]) -> Iterator[Metric]:
     yield restarts
     yield _gauge(INFLIGHT, "Requests being received or answered", total[_INFLIGHT], labels)
     yield _gauge(QUEUE, "Requests that wait to be classified", total[_QUEUE], labels)
+
+
+def _objectives(served: Served, slo: Slo) -> Iterator[Metric]:
+    """What the card promises. `le` of the second is the bucket of LATENCY that ends at its limit."""
+    labels = {"model": served.model, "version": served.version}
+    limit = floatToGoString(edge_of(slo.latency_seconds))  # type: ignore[no-untyped-call]  # untyped in its package
+    yield _gauge(AVAILABILITY, "Share of answers that shall be no failure of ours", slo.availability, labels)
+    yield _gauge(FAST, "Share of answers that shall take at most le", slo.latency_objective, {**labels, "le": limit})
 
 
 def _gauge(name: str, help: str, value: float, labels: Mapping[str, str] = MappingProxyType({})) -> Metric:

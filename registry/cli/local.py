@@ -33,6 +33,7 @@ DOWN = 60.0
 PublicPort = Annotated[int, typer.Option("--port", help="Live traffic.", envvar="GEOMETRY_PORT")]
 PinnedPort = Annotated[int, typer.Option("--pinned-port", help="Tests of one revision, by header x-revision.")]
 AdminPort = Annotated[int, typer.Option("--admin-port", help="Envoy's own pages.")]
+MetricsPort = Annotated[int, typer.Option("--metrics-port", help="The controller's own metrics (0: any free one).")]
 PORTS = Ports()
 
 
@@ -44,8 +45,9 @@ def add(app: typer.Typer) -> None:
     app.command("controller")(controller)
 
 
-def _command(home: Home, ports: Ports) -> list[str]:
-    flags = [item for name, port in vars(ports).items() for item in (f"--{name}-port", str(port))]
+def _command(home: Home, ports: Ports, metrics: int) -> list[str]:
+    named = {**vars(ports), "metrics": metrics}
+    flags = [item for name, port in named.items() for item in (f"--{name}-port", str(port))]
     return [sys.executable, "-m", "registry.controller", "--home", str(home.root), *flags]
 
 
@@ -53,10 +55,11 @@ def controller(
     port: PublicPort = PORTS.public,
     pinned_port: PinnedPort = PORTS.pinned,
     admin_port: AdminPort = PORTS.admin,
+    metrics_port: MetricsPort = 0,
     home: HomeOption = None,
 ) -> None:
     """Run the controller in the foreground."""
-    command = _command(place(home), Ports(port, pinned_port, admin_port))
+    command = _command(place(home), Ports(port, pinned_port, admin_port), metrics_port)
     os.execv(command[0], command)  # noqa: S606 - this very program
 
 
@@ -64,16 +67,17 @@ def up(
     port: PublicPort = PORTS.public,
     pinned_port: PinnedPort = PORTS.pinned,
     admin_port: AdminPort = PORTS.admin,
+    metrics_port: MetricsPort = 0,
     home: HomeOption = None,
 ) -> None:
     """Start controller, Envoy and what the journal says shall run; wait until production serves."""
     found = place(home)
     if not runs_here(found):
         _prepare(found)
-        _start(found, Ports(port, pinned_port, admin_port))
+        _start(found, Ports(port, pinned_port, admin_port), metrics_port)
     state = wait_for(LocalPlace(found), lambda: read_state(found.root), seconds=UP, what="the controller's state")
     _await_serving(found)
-    say(f"live traffic: {state.public}   tests: {state.pinned}   Envoy: {state.admin}")
+    say(_addresses(state))
 
 
 def _prepare(home: Home) -> None:
@@ -85,14 +89,18 @@ def _prepare(home: Home) -> None:
         home.policy.write_text(text)
 
 
-def _start(home: Home, ports: Ports) -> None:
+def _start(home: Home, ports: Ports, metrics: int) -> None:
     """Start the controller on its own, away from this terminal; say what it said when it ends at once."""
     log = home.run / "logs" / "controller.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         before = output.tell()
         process = subprocess.Popen(  # noqa: S603 - this very program
-            _command(home, ports), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            _command(home, ports, metrics),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
 
     def started() -> bool | None:
@@ -145,9 +153,14 @@ def local_status(output: FormatOption = Format.TABLE, home: HomeOption = None) -
     rows = _processes(state)
     if output is Format.TABLE:
         print_table(rows, ("name", "pid", "address", "ready", "restarts"))
-        print(f"live traffic: {state.public}   tests: {state.pinned}   Envoy: {state.admin}")
+        print(_addresses(state))
     else:
-        print_data({"public": state.public, "pinned": state.pinned, "admin": state.admin, "processes": rows}, output)
+        addresses = {name: getattr(state, name) for name in ("public", "pinned", "admin", "metrics")}
+        print_data({**addresses, "processes": rows}, output)
+
+
+def _addresses(state: LocalState) -> str:
+    return f"live traffic: {state.public}   tests: {state.pinned}   Envoy: {state.admin}   metrics: {state.metrics}"
 
 
 def _processes(state: LocalState) -> list[dict[str, Any]]:

@@ -10,13 +10,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from registry.adapters.local.envoy import Ports
+from registry.adapters.local.envoy import LOOPBACK, Ports
 from registry.adapters.local.revision import Program
 from registry.adapters.local.substrate import LocalSubstrate
 from registry.adapters.local.tether import tethered
 from registry.adapters.projector import Projector
+from registry.controller.answering import Server
 from registry.controller.backups import Backups
+from registry.controller.health import Health
 from registry.controller.loop import Controller, clock
+from registry.controller.routes import Reading
 from registry.controller.running import run, stop_on_signal
 from registry.domain.errors import Conflict, RegistryError
 from registry.manifests import read_templates
@@ -64,18 +67,22 @@ LOCAL, CLUSTER = "local", "cluster"
 PREDICTOR = (sys.executable, "-m", "predictor")
 
 
-def build(place: Home, ports: Ports, predictor: tuple[str, ...]) -> Controller:
-    """The controller of a local installation, with everything it needs. predictor: the command that serves."""
-    durable.make_directory(place.journal)
-    durable.probe(place.journal)
+def local_substrate(place: Home, ports: Ports, predictor: tuple[str, ...]) -> LocalSubstrate:
+    """What runs revisions on this machine. predictor: the command that serves."""
     program = Program(command=predictor, store=place.store, trust=place.keys, logs=place.run / "logs")
-    substrate = LocalSubstrate(
+    return LocalSubstrate(
         home=place.root,
         program=program,
         ports=ports,
         templates=read_templates(),
         serving=load_policy(place.policy).serving,
     )
+
+
+def build(place: Home, substrate: LocalSubstrate) -> Controller:
+    """The controller of a local installation, with everything it needs."""
+    durable.make_directory(place.journal)
+    durable.probe(place.journal)
     tracking = os.environ.get("MLFLOW_TRACKING_URI") or place.tracking_uri
     return Controller(place, substrate, Projector(place.root, tracking, tethered), Backups(place, tethered))
 
@@ -88,6 +95,7 @@ def main(arguments: Sequence[str], *, predictor: tuple[str, ...] = PREDICTOR) ->
     parser.add_argument("--http-port", type=int, default=8080, help="In a cluster: health, metrics, and what is read.")
     for name, port in vars(Ports()).items():
         parser.add_argument(f"--{name}-port", type=int, default=port)
+    parser.add_argument("--metrics-port", type=int, default=0, help="Its own metrics, on this machine (0: any).")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -98,21 +106,28 @@ def main(arguments: Sequence[str], *, predictor: tuple[str, ...] = PREDICTOR) ->
 
             return serve(place, os.environ, port=given.http_port)
         take_lock(place)
-        _serve(build(place, Ports(given.public_port, given.pinned_port, given.admin_port), predictor))
+        ports = Ports(given.public_port, given.pinned_port, given.admin_port)
+        _serve(place, local_substrate(place, ports, predictor), metrics_port=given.metrics_port)
     except (RegistryError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _serve(controller: Controller) -> None:
-    forget_views(controller.home)
+def _serve(place: Home, substrate: LocalSubstrate, *, metrics_port: int) -> None:
+    """Raises OSError when the port is taken."""
+    controller, health = build(place, substrate), Health(lambda: True)
+    server = Server(Reading(controller, health).monitored(), host=LOOPBACK, port=metrics_port)
+    server.start()
+    substrate.metrics = f"http://{LOOPBACK}:{server.port}/metrics"
+    forget_views(place)
     controller.substrate.start(clock())
-    _log.info("controller.started home=%s", controller.home.root)
+    _log.info("controller.started home=%s metrics=%s", place.root, substrate.metrics)
     wake = threading.Event()
     try:
-        run(controller, stop=stop_on_signal(wake), wake=wake)
+        run(controller, stop=stop_on_signal(wake), wake=wake, goes_on=health.goes_on)
     finally:
+        server.stop()
         if controller.projector is not None:
             controller.projector.stop()
         if controller.backups is not None:

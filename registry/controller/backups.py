@@ -24,22 +24,35 @@ PAUSE = timedelta(minutes=5)
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What is known of backups. every: seconds between two, as asked; last: when the newest was made."""
+
+    every: float | None = None
+    last: datetime | None = None
+
+
 @dataclass
 class Backups:
-    """`step` starts what is due and returns at once. tether: makes a command end with this process."""
+    """`step` starts what is due and returns at once. tether: makes a command end with this process. kept: replaced and
+    never changed."""
 
     home: Home
     tether: Callable[[Sequence[str]], Sequence[str]]
+    kept: Kept = Kept()
     _running: subprocess.Popen[str] | None = None
     _again: datetime | None = None
 
     def step(self, wanted: Backup, now: datetime) -> None:
         """One turn's share: tell how a backup ended, or begin one."""
         self._reap(now)
-        if self._running is not None or wanted.to is None or wanted.every is None:
+        if wanted.to is None or wanted.every is None:
+            self.kept = Kept()
             return
         to = self.home.root / wanted.to
-        if not (self._again and now < self._again) and _due(to, timedelta(seconds=wanted.every), now):
+        self.kept = Kept(wanted.every, last_backup(to))
+        waits = self._running is not None or (self._again is not None and now < self._again)
+        if not waits and self._due(now):
             command = [sys.executable, "-m", __name__, str(self.home.root), str(to), now.isoformat()]
             self._running = _started(self.tether(command))
 
@@ -48,6 +61,10 @@ class Backups:
         if self._running is not None:
             self._running.kill()
             self._running.wait()
+
+    def _due(self, now: datetime) -> bool:
+        every, last = self.kept.every, self.kept.last
+        return every is not None and (last is None or now - last >= timedelta(seconds=every))
 
     def _reap(self, now: datetime) -> None:
         if self._running is None or self._running.poll() is None:
@@ -65,11 +82,6 @@ class Backups:
 def _started(command: Sequence[str]) -> subprocess.Popen[str]:
     """This very program as a child, all that it prints in one pipe."""
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603
-
-
-def _due(to: Path, every: timedelta, now: datetime) -> bool:
-    last = last_backup(to)
-    return last is None or now - last >= every
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -67,18 +67,13 @@ def serve(place: Home, environment: Mapping[str, str], *, api: Api | None = None
 
 
 def _act(controller: Controller, lease: Lease, health: Health, wake: threading.Event, stop: threading.Event) -> int:
-    def goes_on(fine: bool | None) -> bool:
-        if fine is not None:
-            health.turned(fine=fine)
-        return lease.held
-
     forget_views(controller.home)
     if not _started(controller, lease, health, stop):
         return 0 if stop.is_set() else 1
     _log.info("controller.started home=%s namespace=%s", controller.home.root, lease.api.namespace)
     Waking(lease.api, wake).start()
     try:
-        run(controller, stop=stop, wake=wake, pace=PACE, goes_on=goes_on)
+        run(controller, stop=stop, wake=wake, pace=PACE, goes_on=health.goes_on)
     finally:
         if controller.projector is not None:
             controller.projector.stop()

@@ -1,4 +1,4 @@
-"""How the controller is: alive while turns end, ready once one ended and the Lease is its own; and its own metrics."""
+"""How the controller is: alive while turns end, ready once one ended and it may act; and its metrics."""
 
 import time
 from collections.abc import Callable
@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from registry.controller.exported import ACTING, TURN_SECONDS, TURNS
+
 LONGEST = 300.0
 """Seconds a turn may take: it hashes new versions and verifies a journal of any length at the start."""
 
 
 @dataclass
 class Health:
-    """holds: whether this process may act. clock: seconds, monotonic. missing: what keeps it from its first turn."""
+    """holds: whether this process may act, as the lock or the Lease is its own. clock: seconds, monotonic. missing:
+    what keeps it from its first turn."""
 
     holds: Callable[[], bool]
     clock: Callable[[], float] = time.monotonic
@@ -23,16 +26,16 @@ class Health:
 
     def __post_init__(self) -> None:
         self._ended = self.clock()
-        self._counted = Counter("geometry_controller_turns", "Turns that ended.", ["result"], registry=self.registry)
+        self._counted = Counter(TURNS, "Turns that ended.", ["result"], registry=self.registry)
         for result in ("ok", "failed"):
             self._counted.labels(result)
         self._took = Histogram(
-            "geometry_controller_turn_seconds",
+            TURN_SECONDS,
             "From the end of one turn to the end of the next, waiting included.",
             buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60),
             registry=self.registry,
         )
-        Gauge("geometry_controller_acting", "1 while the Lease is its own.", registry=self.registry).set_function(
+        Gauge(ACTING, "1 while the lock or the Lease is its own.", registry=self.registry).set_function(
             lambda: float(self.holds())
         )
 
@@ -43,6 +46,12 @@ class Health:
         if before is not None:
             self._took.observe(now - before)
         self._turns, self._ended = self._turns + 1, now
+
+    def goes_on(self, fine: bool | None) -> bool:
+        """Whether another turn may begin. fine: how the last one ended, None before the first."""
+        if fine is not None:
+            self.turned(fine=fine)
+        return self.holds()
 
     def why_dead(self) -> str | None:
         """Why this process should be started again; None while it should not. Waiting for the Lease is no reason."""

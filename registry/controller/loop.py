@@ -17,6 +17,7 @@ from registry.controller.backups import Backups
 from registry.controller.labelling import heard, next_labels
 from registry.controller.measuring import staging_latency
 from registry.controller.ports import Inbox, Outcomes, Probe, Projection, Scrape, Substrate
+from registry.controller.samples import Known
 from registry.controller.watched import Watched
 from registry.domain.checklist import Candidate
 from registry.domain.decision import decide
@@ -52,8 +53,9 @@ def clock() -> datetime:
 class Controller:
     """Turns over all models of an installation.
 
-    may_act: asked before anything is recorded or written. anchors: of each model, as it was found last. told: what is
-    known of each since its last turn; replaced and never changed, for whoever reads beside the turns.
+    may_act: asked before anything is recorded or written. anchors: of each model, as it was found last. known: what is
+    known of each since its last turn; replaced and never changed, for whoever reads beside the turns. conflicts: turns
+    of a model that another write overtook.
     """
 
     home: Home
@@ -67,7 +69,8 @@ class Controller:
     scrape: Scrape = scrape
     may_act: Callable[[], bool] = lambda: True
     anchors: dict[Model, Anchor | None] = field(default_factory=dict)
-    told: Mapping[Model, Told] = field(default_factory=dict)
+    known: Mapping[Model, Known] = field(default_factory=dict)
+    conflicts: int = 0
     _watched: dict[Model, Watched] = field(default_factory=dict)
     _deaf: str | None = None
 
@@ -85,8 +88,10 @@ class Controller:
                 releases.append(release(watched.state))
             except Conflict:
                 recorded = True  # somebody filed a request meanwhile: decide again
+                self.conflicts += 1
             except (RegistryError, OSError) as error:
-                self._complain(watched, str(error))
+                self._complain(watched, str(error), damaged=isinstance(error, JournalDamaged))
+        self.known = {model: watched.known for model, watched in self._watched.items()}
         if not self.may_act():
             return False
         self.substrate.apply(releases, self.now())
@@ -196,6 +201,8 @@ class Controller:
         if not targets:
             return {}
         counters, reasons = self.scrape(targets, self.substrate.proxy_url, timeout=SCRAPE)
+        if state.counted and state.counted <= counters.keys():
+            watched.counted = now
         for version, reason in reasons.items() if judged else ():
             _log.info("scrape.missing model=%s version=%s reason=%s", state.model, version, reason)
         kept = {version: found for version, found in watched.readings.items() if version in live}
@@ -272,16 +279,16 @@ class Controller:
             if self.projector is not None:
                 self.projector.project(watched.state, turn.now)
             entries, seen = watched.journal.read(), turn.observation
-            told = Told(watched.state, entries, watched.ledger, seen, anchor, turn.now)
-            self.told = {**self.told, watched.state.model: told}
+            watched.told = told = Told(watched.state, entries, watched.ledger, seen, anchor, turn.now, decision.memory)
             self._ask(lambda inbox: inbox.tell(told))
         except OSError as error:
             self._complain(watched, str(error))
         else:
-            watched.problem = None
+            watched.problem, watched.damaged = None, False
 
-    def _complain(self, watched: Watched, problem: str) -> None:
-        """Say once what keeps a model from being acted upon, or from being told about."""
+    def _complain(self, watched: Watched, problem: str, *, damaged: bool = False) -> None:
+        """Say once what keeps a model from being acted upon, or from being told about. damaged: that is its journal."""
+        watched.damaged = damaged
         if watched.problem != problem:
             watched.problem = problem
             _log.error("model.problem model=%s reason=%s", watched.state.model, problem)

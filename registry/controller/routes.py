@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from registry.controller.answering import JSON, LINES, TAR, TEXT, Answer, Query, Route, Routes, line
+from registry.controller.exporting import Cards, Exported
 from registry.controller.health import Health
 from registry.controller.loop import Controller
-from registry.controller.rollouts import Rollouts
 from registry.domain.card import CARD
 from registry.domain.documents import canonical_bytes
 from registry.domain.errors import NotFound
@@ -58,10 +58,15 @@ class Reading:
     def home(self) -> Home:
         return self.controller.home
 
+    def monitored(self) -> Routes:
+        """Metrics and health alone: on one machine everything else is read from its files."""
+        self.health.registry.register(Exported(self.controller, Cards(self.home.versions())))
+        return Routes({r"/metrics": self.metrics}, quick={r"/livez": self.live, r"/readyz": self.ready})
+
     def routes(self) -> Routes:
-        self.health.registry.register(Rollouts(lambda: self.controller.told))
+        monitored = self.monitored()
         answers: Mapping[str, Route] = {
-            r"/metrics": self.metrics,
+            **monitored.answers,
             r"/models": self.models,
             rf"{MODEL}/anchor": self.anchor,
             rf"{MODEL}/journal": self.journal,
@@ -72,7 +77,7 @@ class Reading:
             r"/policy": self.policy,
             r"/backup": self.backup,
         }
-        return Routes(answers, quick={r"/livez": self.live, r"/readyz": self.ready})
+        return Routes(answers, monitored.quick)
 
     def live(self, _parts: Parts, _query: Query) -> Answer:
         return _health(self.health.why_dead())

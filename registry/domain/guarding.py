@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from registry.domain.journal import Draft, Kind
-from registry.domain.judge import guard
+from registry.domain.judge import StartMixture, guard
 from registry.domain.rollout import absolute_fault, last_counters, settled, verdict_draft
 from registry.domain.signals import ERRORS
 from registry.domain.state import Guarding
@@ -33,12 +33,20 @@ def watch(turn: Turn, guarding: Guarding) -> Decision:
     return decision
 
 
+def mixture_of(guarding: Guarding, memory: Memory) -> StartMixture:
+    """What the guard knows: as the last turn left it, else as the journal has it."""
+    return memory.mixture if memory.subject == _subject(guarding) else guarding.mixture
+
+
+def _subject(guarding: Guarding) -> tuple[str, ...]:
+    return ("guard", guarding.version, guarding.since.isoformat())
+
+
 def _memory(turn: Turn, guarding: Guarding) -> Memory:
-    subject = ("guard", guarding.version, guarding.since.isoformat())
-    if turn.memory.subject == subject:
+    if turn.memory.subject == _subject(guarding):
         return turn.memory
     return Memory(
-        subject,
+        _subject(guarding),
         mixture=guarding.mixture,
         good=guarding.good,
         bad=guarding.bad,

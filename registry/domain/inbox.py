@@ -18,7 +18,7 @@ from registry.domain.plan import StepPlan
 from registry.domain.policy import parse_steps
 from registry.domain.progress import IN_PROGRESS, RUNNING, Ledger
 from registry.domain.state import State
-from registry.domain.turn import CONTROLLER
+from registry.domain.turn import CONTROLLER, Memory
 from registry.domain.version import Model, model_name
 
 PROMOTION, APPROVAL = "Promotion", "Approval"
@@ -29,7 +29,7 @@ ASKED = ("version", "to", "sourceStage", "force", "reason")
 
 @dataclass(frozen=True)
 class Told:
-    """What is known of a model at the end of a turn."""
+    """What is known of a model at the end of a turn. memory: what it leaves to the next one."""
 
     state: State
     entries: Sequence[Entry]
@@ -37,6 +37,7 @@ class Told:
     observation: Observation
     anchor: Anchor | None
     now: datetime
+    memory: Memory = field(default_factory=Memory)
 
 
 @dataclass(frozen=True)

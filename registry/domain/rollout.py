@@ -89,6 +89,12 @@ def _known(rollout: Rollout, memory: Memory) -> Mapping[str, Evidence]:
     return {**memory.evidence, LABELS: rollout.evidence.get(LABELS, NOTHING)}
 
 
+def evidence_of(rollout: Rollout, memory: Memory) -> Mapping[str, Evidence]:
+    """What is known of a rollout's canary: this step's as the last turn left it, else as the journal has it."""
+    fresh = memory.subject[:3] == ("rollout", rollout.request, str(rollout.step))
+    return _known(rollout, memory) if fresh else rollout.evidence
+
+
 def _unless_paused(rollout: Rollout, verdict: Verdict) -> Verdict:
     """What is paused takes no step up."""
     if rollout.paused is not None and verdict.outcome in (Outcome.PROMOTE, Outcome.HOLD):

@@ -194,6 +194,15 @@ class State:
         return any(file in batch.files for batch in self.labelled)
 
     @property
+    def counted(self) -> frozenset[Version]:
+        """The versions whose counters decide now; production while nothing is to be decided."""
+        rollout = self.rollout
+        if rollout is None:
+            return frozenset(filter(None, (self.production,)))
+        canary = rollout.version if rollout.step >= 0 else None
+        return frozenset(filter(None, (rollout.base, canary)))
+
+    @property
     def leaving(self) -> Version | None:
         """What a rollback leaves: the version of a rollout, else production."""
         return self.rollout.version if self.rollout is not None else self.production

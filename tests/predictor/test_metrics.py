@@ -58,6 +58,8 @@ def test_names_types_and_labels_are_those_of_the_design(counted: Metrics) -> Non
         "ml_geometry_inflight_requests": ("gauge", own),
         "ml_geometry_queue_requests": ("gauge", own),
         "ml_geometry_model_info": ("gauge", own | {"digest"}),
+        "ml_geometry_slo_availability_objective": ("gauge", own),
+        "ml_geometry_slo_latency_objective": ("gauge", own),
         "ml_geometry_processes": ("gauge", own),
         "ml_geometry_process_restarts": ("counter", own),
         "process_start_time_seconds": ("gauge", set()),
@@ -79,6 +81,17 @@ def test_every_child_is_there_before_the_first_request(counted: Metrics, served:
         for name in (f"{metrics.LATENCY}_count", f"{metrics.CONFIDENCE}_count", metrics.LOW_CONFIDENCE, metrics.SHED):
             assert found[name, own] == 0
     assert found[metrics.MODEL_INFO, frozenset({**OWN, "digest": served.digest}.items())] == 1
+
+
+def test_the_limit_of_the_card_is_a_bucket_of_the_latency(counted: Metrics) -> None:
+    found = scrape(counted)
+    assert found[metrics.FAST, frozenset({**OWN, "le": "0.1"}.items())] == 0.99
+    assert (f"{metrics.LATENCY}_bucket", frozenset({**OWN, "traffic": "live", "le": "0.1"}.items())) in found
+
+
+def test_a_card_without_objectives_promises_nothing(served: Served) -> None:
+    silent = dataclasses.replace(served, card=dataclasses.replace(served.card, slo=None))
+    assert not [name for name, _ in scrape(Metrics(silent)) if "_slo_" in name]
 
 
 def test_nothing_that_happens_adds_a_series(counted: Metrics) -> None:

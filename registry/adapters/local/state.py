@@ -34,7 +34,8 @@ class RevisionState:
 
 @dataclass(frozen=True)
 class LocalState:
-    """Envoy and the revisions. envoy: its process id. The others: base addresses."""
+    """Envoy and the revisions. envoy: its process id. The others: base addresses; metrics: the controller's own, as
+    text for Prometheus."""
 
     envoy: int | None
     public: str
@@ -42,6 +43,7 @@ class LocalState:
     admin: str
     revisions: tuple[RevisionState, ...]
     controller: int = 0
+    metrics: str = ""
 
 
 def write_state(home: Path, state: LocalState) -> None:

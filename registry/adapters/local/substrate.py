@@ -50,7 +50,7 @@ class Desired:
 
 
 class LocalSubstrate:
-    """All revisions and the Envoy of one installation."""
+    """All revisions and the Envoy of one installation. metrics: where the controller tells its own, for the state."""
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class LocalSubstrate:
         serving: Serving,
         drain: timedelta = DRAIN,
     ) -> None:
+        self.metrics = ""
         self.gateway = Gateway(directory=home / anchors.DIRECTORY, logs=program.logs, ports=ports)
         self._home = home
         self._program = program
@@ -259,6 +260,7 @@ class LocalSubstrate:
             pinned=f"http://{envoy.LOOPBACK}:{ports.pinned}",
             admin=self.gateway.proxy.url,
             revisions=tuple(_state(revision) for revision in self._revisions.values()),
+            metrics=self.metrics,
         )
         write_state(self._home, state)
 

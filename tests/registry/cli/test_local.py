@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from registry.adapters.local.revision import free_port, is_free
@@ -46,6 +47,7 @@ def test_up_twice_is_harmless_and_down_leaves_nothing(home, geometry, up, ports)
     assert read_state(home.root) == state
     shown = json.loads(geometry("local", "status", "-o", "json").output)
     assert [process["name"] for process in shown["processes"]] == ["controller", "envoy"]
+    assert "ml_geometry_controller_acting 1.0" in httpx.get(shown["metrics"]).text
     assert geometry("local", "down").code == 0
     assert not runs_here(home)
     assert not any(runs(pid) for pid in (state.controller, state.envoy))

@@ -90,7 +90,7 @@ def test_it_is_dead_when_no_turn_ends_any_more_but_not_while_it_waits_for_the_le
 def test_probes_and_metrics_answer(port):
     assert get(port, "/livez") == (200, b"ok\n")
     assert get(port, "/readyz") == (200, b"ok\n")
-    assert b'geometry_controller_turns_total{result="ok"} 1.0' in get(port, "/metrics")[1]
+    assert b'ml_geometry_controller_turns_total{result="ok"} 1.0' in get(port, "/metrics")[1]
 
 
 @pytest.mark.parametrize(
@@ -181,6 +181,14 @@ def test_an_answer_that_breaks_off_is_not_taken_for_whole():
     server.start()
     with pytest.raises(http.client.IncompleteRead):
         get(server.port, "/x")
+    server.stop()
+
+
+def test_on_one_machine_only_metrics_and_health_are_served(namespace, health):
+    server = Server(Reading(namespace.controller, health).monitored(), host="127.0.0.1", port=0)
+    server.start()
+    assert [get(server.port, path)[0] for path in ("/metrics", "/livez", "/readyz")] == [200, 200, 200]
+    assert {get(server.port, path)[0] for path in ("/models", "/backup", "/policy", "/models/shapes/journal")} == {404}
     server.stop()
 
 

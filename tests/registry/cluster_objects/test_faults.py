@@ -66,5 +66,5 @@ def test_the_view_says_nothing_of_an_api_server_that_could_not_be_told(fake, ser
     served.until(lambda: served.phase(name) == "Progressing")
     fake.fails = [500] * 100
     served.turn()
-    assert served.controller.told["shapes"].state.rollout is not None
+    assert served.controller.known["shapes"].told.state.rollout is not None
     assert not (served.home.root / "run" / "views" / "shapes.json").read_text().count("injected")

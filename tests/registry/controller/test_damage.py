@@ -58,12 +58,14 @@ def test_a_journal_that_vanishes_while_serving_leaves_the_route_as_it_is(served)
 def test_a_journal_emptied_while_serving_is_acted_upon_only_when_it_is_adopted(served):
     (served.home.journal / "shapes").rename(served.home.root / "aside")
     served.until(lambda: "found no entries, wanted entry" in served.problem())
+    assert served.controller.known["shapes"].damaged
     served.promote("1")
     served.controller.turn()
     assert (served.kinds(), served.ask()[0]) == (["requested"], 200)
     served.request("adopt")
     served.until(lambda: served.state().production == "1")
     assert served.kinds()[2:4] == ["adopted", "published"]
+    assert not served.controller.known["shapes"].damaged
 
 
 def test_a_journal_rolled_back_while_serving_is_not_acted_upon_whatever_was_acted_upon_last(served):
