@@ -9,6 +9,7 @@ import yaml
 
 from charts.monitoring.generate.board import FAMILY, VARIABLES
 from charts.monitoring.generate.boards import texts
+from registry.controller.exported import FAMILIES
 from tests.monitoring.expressions import AGREED, DASHBOARDS, FROM_ELSEWHERE, asked, boards, exported, panels, recorded
 
 BOARDS = pytest.mark.parametrize("board", boards().values(), ids=boards())
@@ -39,6 +40,14 @@ def test_every_metric_is_exported_or_recorded():
     known = exported() | recorded() | FROM_ELSEWHERE | AGREED
     unknown = {(each.board, each.panel, name) for each in asked() for name in each.names() - known}
     assert not unknown
+
+
+def test_the_controllers_metrics_are_selected_by_labels_that_they_have():
+    """A matcher of a label that is not there selects nothing, and nothing says so."""
+    labels = {family.name: {*family.labels, "namespace", "job", "pod"} for family in FAMILIES}
+    seen = [(each, name, by) for each in asked() for name, by in each.matched() if name in labels]
+    assert len({name for _, name, _ in seen}) > 20
+    assert not [(each.board, each.panel, name) for each, name, by in seen if not by <= labels[name]]
 
 
 def test_no_variable_is_left_that_the_dashboard_does_not_have():

@@ -108,10 +108,10 @@ DRIFT = (
         width=8,
     ),
     graph(
-        "Class mix against a day before",
-        "PSI and Jensen-Shannon distance of the class mix, by recording rule: also where no controller evaluates.",
-        Query(f"ml_geometry_prediction_drift:psi{{{OWN}}}", "psi {{version}}"),
-        Query(f"ml_geometry_prediction_drift:js{{{OWN}}}", "js {{version}}"),
+        "Class mix against the last week",
+        "PSI and Jensen-Shannon distance of the last hour's classes, by recording rule.",
+        Query(f"ml_geometry_prediction_drift:psi{{{OWN}}}", "PSI"),
+        Query(f"ml_geometry_prediction_drift:js{{{OWN}}}", "Jensen-Shannon"),
         width=8,
     ),
     graph(

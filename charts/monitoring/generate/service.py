@@ -6,9 +6,6 @@ from charts.monitoring.generate.panels import Bounds, Query, graph, heat, number
 OWN = 'namespace="$namespace", service="$service"'
 LIVE = f'{OWN}, traffic="live"'
 EVERY = "[$__rate_interval]"
-AVAILABILITY_BUDGET, LATENCY_BUDGET = 0.001, 0.01
-"""Shares of answers that may be bad, of the default SLO: 99.9 % good, 99 % within the edge."""
-
 BURNS = (Query("vector(14.4)", "bound 14.4"), Query("vector(6)", "bound 6"), Query("vector(1)", "bound 1"))
 """At which a page, a page and a ticket are due: 2 % of 30 days' budget in an hour, 5 % in six, 10 % in three days."""
 
@@ -42,13 +39,13 @@ NOW = (
     number(
         "Availability burn, 1 h",
         "How many times faster than 30 days allow the error budget is spent.",
-        Query(f"max(ml_geometry_slo_errors:ratio_rate1h{{{OWN}}}) / {AVAILABILITY_BUDGET}"),
+        Query(f"max(ml_geometry_slo_errors:ratio_rate1h{{{OWN}}} / ml_geometry_slo_errors:budget{{{OWN}}})"),
         bounds=Bounds(yellow=1, red=6),
     ),
     number(
         "Latency burn, 1 h",
         "The same for answers beyond the SLO's edge.",
-        Query(f"max(ml_geometry_slo_latency:ratio_rate1h{{{OWN}}}) / {LATENCY_BUDGET}"),
+        Query(f"max(ml_geometry_slo_latency:ratio_rate1h{{{OWN}}} / ml_geometry_slo_latency:budget{{{OWN}}})"),
         bounds=Bounds(yellow=1, red=6),
     ),
 )
@@ -163,23 +160,21 @@ BURN = tuple(
         title,
         description,
         *(
-            Query(f"{rule}:ratio_rate{window}{{{OWN}}} / {budget}", f"{window} {{{{version}}}}")
+            Query(f"{rule}:ratio_rate{window}{{{OWN}}} / {rule}:budget{{{OWN}}}", window)
             for window in ("5m", "1h", "6h", "3d")
         ),
         *BURNS,
     )
-    for title, description, rule, budget in (
+    for title, description, rule in (
         (
             "Availability: burn",
-            "Share of server errors over the budget of .1 %. At 1 the budget lasts exactly 30 days.",
+            "Share of answers that failed over the share that may fail. At 1 the budget lasts exactly 30 days.",
             "ml_geometry_slo_errors",
-            AVAILABILITY_BUDGET,
         ),
         (
             "Latency: burn",
-            "Share of answers beyond the SLO's edge over the budget of 1 %.",
+            "Share of answers beyond their version's limit over the share that may be.",
             "ml_geometry_slo_latency",
-            LATENCY_BUDGET,
         ),
     )
 )
