@@ -9,8 +9,19 @@ import yaml
 
 from charts.monitoring.generate.board import FAMILY, VARIABLES
 from charts.monitoring.generate.boards import texts
+from charts.monitoring.generate.pictures.afternoon import afternoon
 from registry.controller.exported import FAMILIES
-from tests.monitoring.expressions import AGREED, DASHBOARDS, FROM_ELSEWHERE, asked, boards, exported, panels, recorded
+from tests.monitoring.expressions import (
+    AGREED,
+    DASHBOARDS,
+    FROM_ELSEWHERE,
+    ROOT,
+    asked,
+    boards,
+    exported,
+    panels,
+    recorded,
+)
 
 BOARDS = pytest.mark.parametrize("board", boards().values(), ids=boards())
 
@@ -79,6 +90,17 @@ def test_panels_neither_overlap_nor_leave_the_width_of_24(board):
         assert not cells & taken, panel["title"]
         assert place["x"] + place["w"] <= 24
         taken |= cells
+
+
+def test_the_pictures_are_of_every_dashboard_and_small():
+    found = {path.stem: path.stat().st_size for path in (ROOT / "docs" / "pictures").glob("dashboard-*.png")}
+    assert set(found) == {f"dashboard-{name}" for name in FAMILY}
+    assert max(found.values()) <= 150_000
+
+
+def test_the_pictures_afternoon_is_of_metrics_that_exist():
+    told = {line.name for line in afternoon(0.0)}
+    assert told - exported() - FROM_ELSEWHERE - AGREED == set()
 
 
 def test_judged_numbers_are_of_one_namespace_and_live_traffic_alone():

@@ -144,13 +144,13 @@ LABELS = (
 INPUTS = (
     graph(
         "Means of the input",
-        "Mean of each feature of live images, by version, as a multiple of its mean a day before.",
+        "Mean of each feature of live images, as a multiple of its mean of the last day.",
         *(
             Query(
                 f'sum(rate(ml_geometry_input_feature_sum{{{LIVE}, feature="{name}"}}{EVERY}))'
                 f' / sum(rate(ml_geometry_input_feature_count{{{LIVE}, feature="{name}"}}{EVERY}))'
-                f' / (sum(rate(ml_geometry_input_feature_sum{{{LIVE}, feature="{name}"}}[1d] offset 1d))'
-                f' / sum(rate(ml_geometry_input_feature_count{{{LIVE}, feature="{name}"}}[1d] offset 1d)))',
+                f' / (sum(rate(ml_geometry_input_feature_sum{{{LIVE}, feature="{name}"}}[1d]))'
+                f' / sum(rate(ml_geometry_input_feature_count{{{LIVE}, feature="{name}"}}[1d])))',
                 name,
             )
             for name in FEATURES

@@ -84,13 +84,13 @@ def graph(
 def number(
     title: str, description: str, query: Query, *, unit: str = "short", bounds: Bounds | None = None, width: int = 4
 ) -> Panel:
-    """The last value, coloured by its bounds. Of nothing it says "no data"; that is never shown as good."""
+    """The present value, coloured by its bounds. Of nothing it says "no data": neither good nor what it was before."""
     panel = stat.Panel().title(title).description(description).datasource(SOURCE).height(4).span(width).unit(unit)
-    panel = panel.graph_mode(common.BigValueGraphMode.AREA).no_value("no data")
+    panel = panel.graph_mode(common.BigValueGraphMode.NONE).no_value("no data")
     steps = bounds.steps() if bounds else [models.Threshold(value=None, color="blue")]
     panel = panel.thresholds(builders.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps))
     panel = panel.reduce_options(options.ReduceDataOptions().calcs(["lastNotNull"]))
-    return panel.with_target(_asked(query, "A").range())
+    return panel.with_target(_asked(query, "A").instant())
 
 
 def heat(title: str, description: str, query: Query, *, unit: str = "short", width: int = 12) -> Panel:

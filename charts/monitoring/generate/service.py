@@ -110,9 +110,9 @@ LATENCY = (
 SATURATION = (
     graph(
         "In flight and waiting",
-        "Requests per pod that are being received or answered, and those that wait to be classified.",
-        Query(f"ml_geometry_inflight_requests{{{OWN}}}", "in flight {{pod}}"),
-        Query(f"ml_geometry_queue_requests{{{OWN}}}", "waiting {{pod}}"),
+        "Requests that are being received or answered, and those that wait to be classified.",
+        Query(f"sum by (version) (ml_geometry_inflight_requests{{{OWN}}})", "in flight {{version}}"),
+        Query(f"sum by (version) (ml_geometry_queue_requests{{{OWN}}})", "waiting {{version}}"),
         width=8,
     ),
     graph(
