@@ -32,9 +32,9 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 EXTRAS := predictor registry cluster training local
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test coverage conformance soak chaos simulate prove bench \
-	train serve predict demo demo-bad demo-down mlflow doctor \
-	kind-up kind-down kind-load kind-logs docker-build images deploy k8s-deploy test-cluster verify lock clean
+.PHONY: help install lint format test test-monitoring coverage conformance soak truth chaos simulate prove bench \
+	train serve predict demo demo-bad demo-down mlflow monitoring doctor \
+	kind-up kind-down kind-load kind-logs docker-build images deploy k8s-deploy test-cluster docker-stack verify lock clean
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ format: $(READY) ## Rewrite the code in the project's format
 test: $(READY) ## All tests: no network, no cluster
 	$(BIN)/pytest
 
+test-monitoring: $(READY) ## Break a served model under Prometheus and Alertmanager; mutate every rule; half an hour
+	$(BIN)/pytest --monitoring -m monitoring -q -s tests/monitoring
+
 coverage: $(READY) ## All tests with branch coverage; pages in htmlcov/
 	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-report=html
 
@@ -91,6 +94,10 @@ conformance: $(READY) ## Thousands of generated requests against the protocol's 
 
 soak: $(READY) ## Good, bad, slow and leaving clients for ten minutes, one process killed (SOAK_SECONDS=60: shorter)
 	$(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS) --kill
+
+truth: $(READY) ## Are the counters true? A million answers of 1 to 4 processes with 20 kills, 100,000 hostile requests
+	$(BIN)/python -m tests.soak --truth 1000000
+	$(BIN)/python -m tests.soak --hostile 100000
 
 chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffic; about half an hour
 	$(BIN)/pytest --chaos -m chaos -q -s tests/chaos
@@ -128,6 +135,9 @@ mlflow: $(READY) ## MLflow's pages on http://127.0.0.1:5000 (MLFLOW_PORT=5001 fo
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --host 127.0.0.1 --port $(MLFLOW_PORT) --workers 1 \
 	  --backend-store-uri sqlite:///.geometry/mlflow.db
 
+monitoring: $(READY) ## Prometheus (9090) and Alertmanager (9093) of this machine beside what runs here
+	$(BIN)/geometry local monitoring
+
 doctor: $(READY) ## Does this machine have what is needed, and the cluster where there is one? Says the fix
 	$(BIN)/geometry doctor
 	@! kubectl config get-contexts $(CONTEXT) >/dev/null 2>&1 || cluster/doctor $(CONTEXT)
@@ -162,6 +172,9 @@ k8s-deploy: deploy ## The same
 test-cluster: $(READY) ## Tests with a real API server, as in the kind cluster (GEOMETRY_CLUSTER_BIN: another's programs)
 	$(if $(GEOMETRY_CLUSTER_BIN),,cluster/programs $(CLUSTER) .geometry/bin)
 	GEOMETRY_CLUSTER_BIN=$(or $(GEOMETRY_CLUSTER_BIN),$(CURDIR)/.geometry/bin) $(BIN)/pytest --cluster -m cluster -q
+
+docker-stack: ## Two predictors behind Envoy 8000, MLflow 5000, Prometheus 9090, Grafana 3000 (SERVE=3)
+	stack/up
 
 verify: lock ## Is everything that is generated fresh? (needs uv)
 	git diff --exit-code

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
@@ -20,7 +20,7 @@ from predictor.decoding import pixels
 from predictor.errors import Deadline, Internal, InvalidImage, Overloaded, PredictorError
 from predictor.imagefile import check_pixels
 from predictor.metrics import Metrics, Traffic
-from predictor.query import Limits, Pixels, Predictions, Query
+from predictor.query import Features, Limits, Pixels, Predictions, Query
 
 TURN = 0.010
 """Seconds of work, as predicted, after which the event loop looks at its sockets: a new connection waits for two."""
@@ -134,13 +134,14 @@ class Engine:
     def _turn(self) -> None:
         """Answer what is queued for about `TURN`, then let the loop look at its sockets.
 
-        All calls are decoded, then all classified, then all answered: each of the three finds the processor's caches
-        as the call before has left them, not as the net has.
+        All calls are decoded, then all measured, all classified, all answered: each of these finds the processor's
+        caches as the call before has left them, not as the net has.
         """
         start = perf_counter()
         taken, seconds = self._take()
         decoded = self._each(taken, self._decode_small)
-        self._each(self._each(decoded, self._classify), self._answer)
+        measured = self._each(decoded, self._measure)
+        self._each(self._each(measured, self._classify), self._answer)
         self._metrics.queue(len(self._queue) + self._in_thread)
         if decoded:
             self._learn(perf_counter() - start, seconds)
@@ -194,8 +195,12 @@ class Engine:
             self._hand_off(call, self._classifier.seconds + declared * SECONDS_PER_PIXEL, query)
             return None
 
-    def _classify(self, _call: Call, _query: Query, images: Pixels) -> Predictions:
-        predictions = Predictions.of(self._classifier.classify(images))
+    def _measure(self, _call: Call, query: Query, images: Pixels) -> tuple[Pixels, Sequence[Features]]:
+        return images, self._metrics.measured(query, images)
+
+    def _classify(self, _call: Call, _query: Query, measured: tuple[Pixels, Sequence[Features]]) -> Predictions:
+        images, features = measured
+        predictions = Predictions.of(self._classifier.classify(images), features)
         if not math.isfinite(sum(map(sum, predictions.rows))):
             raise ArithmeticError("the net answered with a probability that is no number")
         return predictions
@@ -227,7 +232,7 @@ class Engine:
                 query = call.read(self._limits) if query is None else query
                 check_pixels(query.images, self._limits)
                 images = pixels(query, self._limits.input, max_pixels=self._limits.pixels)
-                predictions = self._classify(call, query, images)
+                predictions = self._classify(call, query, self._measure(call, query, images))
                 done = _bound(self._finish, call, predictions, call.write(query, predictions))
         except PredictorError as error:
             done = _bound(self._refuse, call, error)

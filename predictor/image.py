@@ -16,6 +16,7 @@ from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugi
 from predictor.errors import InvalidImage
 from predictor.exif import MARK, jpeg_orientation, orientation
 from predictor.header import SCANS_OF_A_PICTURE, check_parts, damaged, declared, scans, sniff
+from registry.domain.features import measure_file
 
 Pixels = NDArray[np.uint8]
 
@@ -63,6 +64,12 @@ def decode(content: bytes, *, width: int, height: int, max_pixels: int = MAX_PIX
     if sniff(content) == "JPEG":
         return _decode_jpeg(content, width=width, height=height, max_pixels=max_pixels)
     return _decode_slowly(content, width=width, height=height, max_pixels=max_pixels)
+
+
+def file_features(content: bytes) -> tuple[float, float]:
+    """`features.FILE` of an image file that `decode` takes, as it was sent: not turned as its EXIF says."""
+    _, width, height = declared(content)
+    return measure_file(width, height, len(content))
 
 
 def _decode_jpeg(content: bytes, *, width: int, height: int, max_pixels: int) -> Pixels:

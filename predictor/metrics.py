@@ -22,21 +22,24 @@ from prometheus_client.metrics_core import (
 from prometheus_client.utils import floatToGoString
 
 from predictor.counters import Counters
+from predictor.decoding import features
 from predictor.footprint import open_descriptors, resident_bytes
 from predictor.outcomes import Outcomes
-from predictor.query import Predictions
+from predictor.query import Features, Pixels, Predictions, Query
 from predictor.served import Served
 from predictor.summary import summarise
-from predictor.tally import CONFIDENCE_EDGES, LATENCY_EDGES, TRAFFIC, Tally, cumulated
+from predictor.tally import CONFIDENCE_EDGES, LATENCY_EDGES, TRAFFIC, Layout, Tally, cumulated
 from predictor.tally import Traffic as Traffic
 from registry.domain.card import Slo
 from registry.domain.documents import timestamp
+from registry.domain.features import NAMES, every_edges
 from registry.domain.signals import edge_of
 
 PREDICTIONS = "ml_geometry_predictions_total"
 LATENCY = "ml_geometry_prediction_latency_seconds"
 CONFIDENCE = "ml_geometry_prediction_confidence"
 ERRORS = "ml_geometry_errors_total"
+INPUT_FEATURE = "ml_geometry_input_feature"
 LOW_CONFIDENCE = "ml_geometry_low_confidence_total"
 SHED = "ml_geometry_shed_total"
 INFLIGHT = "ml_geometry_inflight_requests"
@@ -66,7 +69,8 @@ class Metrics:
         self._clock = clock
         self._started = clock()
         self._low = served.card.low_confidence
-        self._counters = Counters(cells=_TALLIES + len(TRAFFIC) * Tally.size(len(served.classes)), slots=processes + 1)
+        self._layout = Layout(len(served.classes), tuple(every_edges(served.card.reference.features).values()))
+        self._counters = Counters(cells=_TALLIES + len(TRAFFIC) * self._layout.size, slots=processes + 1)
         self.outcomes = Outcomes(served.classes, rings=processes + 1)
         self._take(processes)
 
@@ -82,8 +86,12 @@ class Metrics:
         """A request that began is answered, or nobody waits for it any more."""
         self._cells[_INFLIGHT] -= 1.0
 
+    def measured(self, query: Query, images: Pixels) -> Sequence[Features]:
+        """What `answered` is to count of a query's images, given their pixels; on any thread."""
+        return features(query, images)
+
     def answered(self, traffic: Traffic, predictions: Predictions, seconds: float, request_id: str) -> None:
-        """Count a good answer, before it is written: one latency, and per image its class, confidence and outcome."""
+        """Count a good answer, before it is written: one latency, and all that is known of each image."""
         self._tallies[traffic].answered(predictions, seconds=seconds, low=self._low)
         self.outcomes.add(traffic, predictions, request_id, self._clock())
 
@@ -143,9 +151,8 @@ class Metrics:
         self._cells[_PID] = os.getpid()
 
     def _tally(self, cells: "memoryview[float] | list[float]", traffic: Traffic) -> Tally:
-        size = Tally.size(len(self._served.classes))
-        start = _TALLIES + TRAFFIC.index(traffic) * size
-        return Tally(cells[start : start + size])
+        start = _TALLIES + TRAFFIC.index(traffic) * self._layout.size
+        return Tally(cells[start : start + self._layout.size], self._layout)
 
     def _process_families(self) -> Iterator[Metric]:
         """The processes by what the system says of them; without /proc all that attached count as alive."""
@@ -173,6 +180,9 @@ def _traffic_families(served: Served, tallies: Mapping[Traffic, Tally]) -> Itera
         LATENCY, "Good answers: from the whole request here to the whole answer made", labels=labels()
     )
     confidence = HistogramMetricFamily(CONFIDENCE, "Top probability per image", labels=labels())
+    inputs = HistogramMetricFamily(
+        INPUT_FEATURE, "What was measured of each image, of its file or of its pixels", labels=labels("feature")
+    )
     low = CounterMetricFamily(LOW_CONFIDENCE, "Images below the card's low_confidence", labels=labels())
     errors = CounterMetricFamily(ERRORS, "Requests without a good answer", labels=labels("reason"))
     shed = CounterMetricFamily(SHED, "Requests that overload turned away", labels=labels())
@@ -182,11 +192,13 @@ def _traffic_families(served: Served, tallies: Mapping[Traffic, Tally]) -> Itera
             predictions.add_metric((*own, name), count)
         latency.add_metric(own, cumulated(LATENCY_EDGES, tally.latency), tally.latency_sum)
         confidence.add_metric(own, cumulated(CONFIDENCE_EDGES, tally.confidence), tally.confidence_sum)
+        for name, found in zip(NAMES, tally.features, strict=True):
+            inputs.add_metric((*own, name), cumulated(found.edges, found.counts), found.sum)
         low.add_metric(own, tally.low_confidence)
         for reason, count in tally.errors.items():
             errors.add_metric((*own, reason), count)
         shed.add_metric(own, tally.turned_away)
-    yield from (predictions, latency, confidence, low, errors, shed)
+    yield from (predictions, latency, confidence, inputs, low, errors, shed)
 
 
 def _pod_families(served: Served, total: Sequence[float]) -> Iterator[Metric]:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-from predictor.tally import LATENCY_EDGES, Tally
+from predictor.tally import LATENCY_EDGES, Histogram, Tally
+from registry.domain.features import NAMES
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 def summarise(tally: Tally, classes: Sequence[str]) -> dict[str, object]:
-    """Counts since the pod's start; mean confidence and latency (seconds) are None while nothing was answered.
+    """Counts since the pod's start; means and latency (seconds) are None while there is nothing to take them of.
 
     Latencies are estimates from the histogram's buckets, the same that PromQL's histogram_quantile makes.
     """
@@ -20,10 +21,16 @@ def summarise(tally: Tally, classes: Sequence[str]) -> dict[str, object]:
         "classes": dict(zip(classes, map(int, tally.classes), strict=True)),
         "mean_confidence": tally.confidence_sum / images if images else None,
         "low_confidence": int(tally.low_confidence),
+        "mean_inputs": {name: _mean(found) for name, found in zip(NAMES, tally.features, strict=False)},
         "errors": {reason: int(count) for reason, count in tally.errors.items()},
         "shed": int(tally.turned_away),
         "latency": latencies(tally.latency),
     }
+
+
+def _mean(found: Histogram) -> float | None:
+    observed = sum(found.counts)
+    return found.sum / observed if observed else None
 
 
 def latencies(counts: Sequence[float]) -> Mapping[str, float | None]:

@@ -6,11 +6,14 @@ buckets, so that both agree at whatever moment they are read.
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
 from predictor.errors import REASONS
 from predictor.query import Predictions
+from registry.domain.card import Edges
+from registry.domain.features import upper_edges
 
 Traffic = Literal["live", "pinned"]
 TRAFFIC: tuple[Traffic, ...] = ("live", "pinned")
@@ -33,19 +36,41 @@ _CLASSES = _ERRORS + len(REASONS)
 _REASON_CELLS = {reason: _ERRORS + place for place, reason in enumerate(REASONS)}
 
 
+class Layout:
+    """Where a version's own numbers are. classes: how many. edges: of each feature, in the order of an image's row.
+
+    size: how many cells a tally takes. features: per feature the cell of its sum, which its buckets follow, and the
+    upper edges of all buckets but the last.
+    """
+
+    def __init__(self, classes: int, edges: Sequence[Edges] = ()) -> None:
+        self.classes = slice(_CLASSES, _CLASSES + classes)
+        self.size = _CLASSES + classes
+        features = []
+        for upper in map(upper_edges, edges):
+            features.append((self.size, upper))
+            self.size += 1 + len(upper) + 1
+        self.features = tuple(features)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Observations per bucket; the last is of those above all edges."""
+
+    edges: Sequence[float]
+    counts: Sequence[float]
+    sum: float
+
+
 class Tally:
     """Counts in some cells: shared ones to count in, or a list of sums to read."""
 
-    def __init__(self, cells: "memoryview[float] | list[float]") -> None:
+    def __init__(self, cells: "memoryview[float] | list[float]", layout: Layout) -> None:
         self._cells = cells
-
-    @staticmethod
-    def size(classes: int) -> int:
-        """How many cells it takes."""
-        return _CLASSES + classes
+        self._layout = layout
 
     def answered(self, predictions: Predictions, *, seconds: float, low: float) -> None:
-        """A good answer: one latency; per image its class and its confidence, low when below `low`."""
+        """A good answer: one latency; per image its class, its confidence, low when below `low`, and its features."""
         cells = self._cells
         for winner, confidence in zip(predictions.winners, predictions.confidence, strict=True):
             cells[_CLASSES + winner] += 1.0
@@ -53,6 +78,11 @@ class Tally:
             cells[_CONFIDENCE + bisect_left(_INNER_EDGES, confidence)] += 1.0
             if confidence < low:
                 cells[_LOW] += 1.0
+        features = self._layout.features
+        for row in predictions.features:
+            for (place, edges), value in zip(features, row, strict=False):
+                cells[place] += value
+                cells[place + 1 + bisect_left(edges, value)] += 1.0
         cells[_LATENCY_SUM] += seconds
         cells[_LATENCY + bisect_left(LATENCY_EDGES, seconds)] += 1.0
 
@@ -66,7 +96,7 @@ class Tally:
 
     def __add__(self, other: "Tally") -> "Tally":
         """Both together, to read."""
-        return Tally([one + another for one, another in zip(self._cells, other._cells, strict=True)])
+        return Tally([one + another for one, another in zip(self._cells, other._cells, strict=True)], self._layout)
 
     @property
     def requests(self) -> float:
@@ -114,7 +144,16 @@ class Tally:
     @property
     def classes(self) -> Sequence[float]:
         """Images per class, in the order of the card's classes."""
-        return self._cells[_CLASSES:]
+        return self._cells[self._layout.classes]
+
+    @property
+    def features(self) -> list[Histogram]:
+        """Images that it was measured of, for each feature."""
+        cells = self._cells
+        return [
+            Histogram(edges, cells[place + 1 : place + 2 + len(edges)], cells[place])
+            for place, edges in self._layout.features
+        ]
 
 
 def cumulated(edges: Sequence[float], counts: Sequence[float]) -> list[tuple[str, float]]:

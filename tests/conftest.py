@@ -5,6 +5,7 @@ import pytest
 ASKED_FOR = {
     "chaos": "kill processes at seeded moments of rollouts, for half an hour (`make chaos`)",
     "cluster": "start a Kubernetes API server, or use a kind cluster (`make test-cluster`)",
+    "monitoring": "break a served model under Prometheus and Alertmanager, for ten minutes (`make test-monitoring`)",
     "conformance": "ask thousands of generated questions instead of hundreds, for some minutes (`make conformance`)",
     "prove": "enumerate crashes, races and promotions by the thousand, for many minutes (`make prove`)",
     "readme": "run every command of the README in a clean clone, for ten minutes (`pytest --readme`)",

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from predictor.image import decode
+from predictor.image import decode, file_features
 from training import folder
 from training.shapes import CLASSES, render_batch
 from training.split import CHUNK, Split, image_id, joined, workers
@@ -81,6 +81,7 @@ def render_piece(seed: int, start: int, count: int, width: int, height: int) -> 
         labels=np.array([image.label for image in batch], np.int64),
         ids=tuple(image_id(image.content) for image in batch),
         hard=np.array([image.hard for image in batch], np.bool_),
+        files=np.array([file_features(image.content) for image in batch]),
     )
 
 

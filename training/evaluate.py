@@ -1,11 +1,13 @@
 """What the exported graph is worth on held-out images: the numbers of the card and of the pictures in MLflow."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from registry.domain.card import CONFIDENCE_BINS, Metrics, Reference
+from registry.domain.features import reference
 
 BINS = 15
 """Equal-mass bins of the calibration error."""
@@ -60,12 +62,13 @@ class Report:
         """For the card."""
         return Metrics(self.accuracy, self.ece, self.recall)
 
-    def reference(self) -> Reference:
-        """For the card: what drift is measured against."""
+    def reference(self, features: Sequence[Sequence[float]]) -> Reference:
+        """For the card: what drift is measured against. features: of the same images, as `Split.features` has them."""
         places = np.minimum((self.confidence * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
         return Reference(
             classes=tuple(np.bincount(self.predicted, minlength=len(self.classes)).tolist()),
             confidence=tuple(np.bincount(places, minlength=CONFIDENCE_BINS).tolist()),
+            features=reference(features),
         )
 
 

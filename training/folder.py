@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from predictor.errors import InvalidImage
-from predictor.image import decode
+from predictor.image import decode, file_features
+from registry.domain.features import FILE
 from training.errors import DatasetError
 from training.split import CHUNK, Split, image_id, joined, workers
 
@@ -78,7 +79,7 @@ def read(
 
 def read_piece(files: Sequence[tuple[Path, int]], width: int, height: int) -> Piece:
     """Read, hash and decode some files."""
-    images, labels, ids, paths = [], [], [], []
+    images, labels, ids, paths, measured = [], [], [], [], []
     unreadable: list[tuple[Path, str]] = []
     for path, label in files:
         try:
@@ -90,8 +91,10 @@ def read_piece(files: Sequence[tuple[Path, int]], width: int, height: int) -> Pi
         labels.append(label)
         ids.append(image_id(content))
         paths.append(path)
+        measured.append(file_features(content))
     pixels = np.stack(images) if images else np.empty((0, height, width, 3), np.uint8)
-    split = Split(pixels, np.array(labels, np.int64), tuple(ids), np.zeros(len(ids), np.bool_))
+    features = np.array(measured, np.float64).reshape(len(ids), len(FILE))
+    split = Split(pixels, np.array(labels, np.int64), tuple(ids), np.zeros(len(ids), np.bool_), features)
     return Piece(split, tuple(paths), tuple(unreadable))
 
 

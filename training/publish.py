@@ -57,7 +57,7 @@ class Candidate:
             classes=self.report.classes,
             input=InputSpec(self.side, self.side),
             metrics=self.report.metrics(),
-            reference=self.report.reference(),
+            reference=self.report.reference(self.test.features()),
             low_confidence=self.report.low_confidence,
             slo=Slo(latency_seconds=LATENCY[self.model_type]),
             variants=self._variants(),

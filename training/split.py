@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.image import Pixels
+from registry.domain.features import FILE, measure
 
 CHUNK = 250  # images a process makes at a time
 _ID_DIGITS = 16
@@ -22,12 +23,14 @@ _ID_DIGITS = 16
 @dataclass(frozen=True)
 class Split:
     """N images. images: uint8 (N, height, width, 3). labels: int64 (N,), indices into the classes. ids: `image_id` of
-    each file. hard: bool (N,), the named hard subset."""
+    each file. hard: bool (N,), the named hard subset. files: float64 (N, 2), `features.FILE` of each; None for pixels
+    that come of no files."""
 
     images: Pixels
     labels: NDArray[np.int64]
     ids: tuple[str, ...]
     hard: NDArray[np.bool_]
+    files: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,7 +43,17 @@ class Split:
 
     def only(self, places: list[int]) -> "Split":
         """The images at these places, in this order."""
-        return Split(self.images[places], self.labels[places], tuple(self.ids[i] for i in places), self.hard[places])
+        files = None if self.files is None else self.files[places]
+        ids = tuple(self.ids[place] for place in places)
+        return Split(self.images[places], self.labels[places], ids, self.hard[places], files)
+
+    def features(self) -> list[tuple[float, ...]]:
+        """`features.NAMES` of each image, as a predictor measures them; of PIXELS alone where there are no files."""
+        parts = (self.images[start : start + CHUNK] for start in range(0, len(self), CHUNK))
+        pixels = [row for part in parts for row in measure(part)]
+        if self.files is None:
+            return list(pixels)
+        return [(*row, *file) for row, file in zip(pixels, self.files.tolist(), strict=True)]
 
 
 def image_id(content: bytes) -> str:
@@ -49,15 +62,17 @@ def image_id(content: bytes) -> str:
 
 
 def joined(pieces: Iterable[Split], *, count: int, width: int, height: int) -> Split:
-    """Pieces of `count` images in all, one after the other. Each is let go before the next, to need memory once."""
+    """Pieces made of `count` files in all, one after the other. Each is let go before the next, to need memory once."""
     images = np.empty((count, height, width, 3), np.uint8)
     labels, hard = np.empty(count, np.int64), np.empty(count, np.bool_)
+    files = np.empty((count, len(FILE)), np.float64)
     ids: list[str] = []
     for piece in pieces:
         here = slice(len(ids), len(ids) + len(piece))
         images[here], labels[here], hard[here] = piece.images, piece.labels, piece.hard
+        files[here] = piece.files
         ids.extend(piece.ids)
-    return Split(images[: len(ids)], labels[: len(ids)], tuple(ids), hard[: len(ids)])
+    return Split(images[: len(ids)], labels[: len(ids)], tuple(ids), hard[: len(ids)], files[: len(ids)])
 
 
 @contextmanager

@@ -5,7 +5,6 @@ revision out, with the reason beside it, because missing evidence holds a canary
 """
 
 import math
-import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -14,6 +13,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from registry.adapters.exposition import count_of, counts_by, edge_of, samples_of
+from registry.adapters.live_counts import parse_live
 from registry.adapters.plain import plain_client
 from registry.domain.documents import Fields
 from registry.domain.errors import InvalidDocument, RegistryError, Unreachable
@@ -38,10 +39,6 @@ _ENVOY_MEMBERS = "envoy_cluster_membership_total"
 # Envoy filters by its own dotted names, before it turns them into labels.
 _ENVOY_FILTER = r"^cluster\.live-[^.]*\.upstream_rq_(timeout|5xx|501|504)$"
 
-_SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)(?: -?\d+)?")
-_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"(?:,|$)')
-
-Labels = frozenset[tuple[str, str]]
 T = TypeVar("T")
 
 
@@ -74,25 +71,26 @@ def parse_predictor(text: str, model: Model, version: Version) -> Counters:
     good: one latency observation is one good answer. All series must be there, as they are from the start on: what is
     missing is missing evidence. Raises InvalidDocument.
     """
-    samples = _samples(text, frozenset({_GOOD, _WITHIN, _IMAGES, _CONFIDENCE, _LOW, _ERRORS, _START}))
+    samples = samples_of(text, frozenset({_GOOD, _WITHIN, _IMAGES, _CONFIDENCE, _LOW, _ERRORS, _START}))
     own = frozenset({("model", str(model)), ("version", str(version)), ("traffic", "live")})
     starts = sorted(value for (name, _), value in samples.items() if name == _START)
-    errors = _by_label(samples, _ERRORS, own, "reason")
-    buckets = {_edge(edge): count for edge, count in _by_label(samples, _WITHIN, own, "le").items()}
+    errors = counts_by(samples, _ERRORS, own, "reason")
+    buckets = {edge_of(edge): count for edge, count in counts_by(samples, _WITHIN, own, "le").items()}
     missing = {(name, own) for name in (_GOOD, _IMAGES, _LOW)} - samples.keys()
     if missing or not errors.keys() >= SERVER_REASONS or not buckets.keys() >= set(LATENCY_EDGES) or not starts:
         raise InvalidDocument(f"metrics lack live counters of {model} version {version}")
     failed = sum(number for reason, number in errors.items() if reason in SERVER_REASONS)
     return Counters(
-        good=_count(samples, (_GOOD, own)),
+        good=count_of(samples, (_GOOD, own)),
         refused=sum(errors.values()) - failed,
         predictor_errors=failed,
         proxy_errors=None,
         incarnation=" ".join(starts),
         within=tuple(buckets[edge] for edge in LATENCY_EDGES),
-        images=_count(samples, (_IMAGES, own)),
-        low_confidence=_count(samples, (_LOW, own)),
+        images=count_of(samples, (_IMAGES, own)),
+        low_confidence=count_of(samples, (_LOW, own)),
         confidence=_sum(samples.get((_CONFIDENCE, own), "")),
+        processes=parse_live(text, own, " ".join(starts)),
     )
 
 
@@ -105,22 +103,6 @@ def _sum(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _by_label(samples: Mapping[tuple[str, Labels], str], name: str, own: Labels, label: str) -> dict[str, int]:
-    """The counts of a series whose labels are `own` and one more, by its value."""
-    return {
-        dict(labels - own).get(label, ""): _count(samples, (name, labels))
-        for found, labels in samples
-        if found == name and own < labels and len(labels) == len(own) + 1
-    }
-
-
-def _edge(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InvalidDocument(f"metrics: le is {text[:40]!r}, wanted a number") from None
-
-
 def parse_envoy(text: str) -> Mapping[str, int]:
     """Errors per cluster from Envoy's `/stats/prometheus`: 5xx, resets and timeouts, each failed request once.
 
@@ -129,11 +111,11 @@ def parse_envoy(text: str) -> Mapping[str, int]:
     counts the 504s too, the larger of both stands for both, which never decreases. 501 is deliberate: the client asked
     for what does not exist. Retried attempts are counted once, by their end. Raises InvalidDocument.
     """
-    samples = _samples(text, frozenset({_ENVOY_CLASS, _ENVOY_CODE, _ENVOY_TIMEOUT, _ENVOY_MEMBERS}))
+    samples = samples_of(text, frozenset({_ENVOY_CLASS, _ENVOY_CODE, _ENVOY_TIMEOUT, _ENVOY_MEMBERS}))
 
     def count(name: str, cluster: str, **labels: str) -> int:
         key = (name, frozenset({("envoy_cluster_name", cluster), *labels.items()}))
-        return _count(samples, key) if key in samples else 0
+        return count_of(samples, key) if key in samples else 0
 
     errors: dict[str, int] = {}
     # The members exist from the cluster's first moment on, the timeouts too unless Envoy defers the counters of traffic
@@ -235,48 +217,3 @@ def fetch(client: httpx.Client, url: str, deadline: float) -> str:
             return body.decode(errors="replace")
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
         raise Unreachable(f"{url}: {type(error).__name__}") from error
-
-
-def _samples(text: str, names: frozenset[str]) -> dict[tuple[str, Labels], str]:
-    """The samples of these names in Prometheus text, values as written. Raises InvalidDocument.
-
-    The last line must be whole: half a number is a smaller number. One sample twice is a contradiction.
-    """
-    if not text.endswith("\n"):
-        raise InvalidDocument("metrics are cut off")
-    samples: dict[tuple[str, Labels], str] = {}
-    for line in text.split("\n"):
-        if line.startswith("#") or line.partition("{")[0].partition(" ")[0] not in names:
-            continue
-        sample = _SAMPLE.fullmatch(line)
-        if sample is None:
-            raise InvalidDocument(f"metrics: {line[:100]!r} is no sample")
-        key = (sample[1], _labels(sample[2] or ""))
-        if key in samples:
-            raise InvalidDocument(f"metrics: {line[:100]!r} is there twice")
-        samples[key] = sample[3]
-    return samples
-
-
-def _labels(text: str) -> Labels:
-    """Values stay escaped: none of those compared here has anything to escape."""
-    labels: list[tuple[str, str]] = []
-    end = 0
-    while end < len(text):
-        label = _LABEL.match(text, end)
-        if label is None:
-            raise InvalidDocument(f"metrics: {text[:100]!r} are no labels")
-        labels.append((label[1], label[2]))
-        end = label.end()
-    return frozenset(labels)
-
-
-def _count(samples: Mapping[tuple[str, Labels], str], key: tuple[str, Labels]) -> int:
-    """A counter's value: a whole number of at least 0, below 2^53 where doubles stop counting by one."""
-    try:
-        value = float(samples[key])
-    except ValueError:
-        value = math.nan
-    if not (0 <= value < 2**53 and value.is_integer()):
-        raise InvalidDocument(f"metrics: {key[0]} is {samples[key][:40]!r}, wanted a count")
-    return int(value)

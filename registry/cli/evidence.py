@@ -30,11 +30,16 @@ class Gauge:
 
     @property
     def bar(self) -> str:
-        filled = int(BAR * self.share)
-        return "█" * filled + "░" * (BAR - filled)
+        return bar(self.share)
 
     def __str__(self) -> str:
         return f"{self.signal:<15} {self.letter} {self.bar} {self.value:.3g} of {self.bound:g}: {self.what}"
+
+
+def bar(share: float) -> str:
+    """Full at 1."""
+    filled = int(BAR * min(max(share, 0.0), 1.0))
+    return "█" * filled + "░" * (BAR - filled)
 
 
 def evidence(numbers: Mapping[str, Any]) -> list[Gauge]:

@@ -15,6 +15,7 @@ from registry.adapters.local.envoy import Ports
 from registry.adapters.local.state import LocalState, read_state
 from registry.cli.asking import wait_for
 from registry.cli.completion import complete_log
+from registry.cli.monitoring import monitoring
 from registry.cli.options import Format, FormatOption, HomeOption, place, say
 from registry.cli.places import LocalPlace, runs_here, state_of
 from registry.cli.printing import print_data, print_table
@@ -39,7 +40,13 @@ PORTS = Ports()
 
 def add(app: typer.Typer) -> None:
     verbs = typer.Typer(help="The installation on this machine.", no_args_is_help=True)
-    for name, verb in (("up", up), ("down", down), ("status", local_status), ("logs", logs)):
+    for name, verb in (
+        ("up", up),
+        ("down", down),
+        ("status", local_status),
+        ("logs", logs),
+        ("monitoring", monitoring),
+    ):
         verbs.command(name)(verb)
     app.add_typer(verbs, name="local")
     app.command("controller")(controller)

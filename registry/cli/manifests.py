@@ -49,7 +49,8 @@ def render_verb(
 ) -> None:
     """Print the objects of the release as it is now, with the weights of a step in progress."""
     found = installation(home, context, namespace)
-    print(_text(render(release(state_of(found, model)), read_templates(), found.policy().serving)), end="")
+    templates = read_templates(namespace=found.namespace)
+    print(_text(render(release(state_of(found, model)), templates, found.policy().serving)), end="")
 
 
 def diff(
@@ -107,7 +108,7 @@ def write(found: Place, state: State, path: Path) -> bool:
 def whole(found: Place, state: State, path: Path) -> str:
     """The text of release.yaml; what it says now tells which runtimes revisions began with."""
     before = _objects(path, _read(path))
-    made = carried(validated(state), read_templates(), found.policy().serving, before)
+    made = carried(validated(state), read_templates(namespace=found.namespace), found.policy().serving, before)
     return heading(state.head) + _text(made)
 
 

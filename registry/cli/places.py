@@ -49,6 +49,10 @@ class Place(Protocol):
         """What it is called in messages."""
 
     @property
+    def namespace(self) -> str | None:
+        """Of a cluster; None on one machine."""
+
+    @property
     def pace(self) -> float:
         """Seconds between two looks of who waits."""
 
@@ -117,6 +121,7 @@ class LocalPlace:
     """A folder of this machine."""
 
     home: Home
+    namespace: ClassVar[None] = None
     pace: ClassVar[float] = 0.2
     logs: str = "`geometry local logs`"
 

@@ -89,7 +89,7 @@ def rehearse(place: Place, model: Model, question: Question) -> None:
     print("\njournal entries:")
     print_table([_row(draft) for draft in drafts], ("kind", "actor", "what"))
     print("\nrendered objects:")
-    print(_difference(turn.state, after, turn.policy) or "as they are")
+    print(_difference(turn.state, after, turn.policy, place.namespace) or "as they are")
     started = [draft for draft in drafts if draft.kind is Kind.STARTED]
     if not started:
         print(f"would go to {question.to} at once")
@@ -181,9 +181,9 @@ def _row(draft: Draft) -> dict[str, Any]:
     return {"kind": draft.kind.value, "actor": draft.actor, "what": told}
 
 
-def _difference(before: State, after: State, policy: Policy) -> str:
+def _difference(before: State, after: State, policy: Policy, namespace: str | None) -> str:
     """Unified diff of the objects when the entries are recorded; later steps change weights and replicas alone."""
-    templates = read_templates()
+    templates = read_templates(namespace=namespace)
     now, then = (_text(render(release(state), templates, policy.serving)) for state in (before, after))
     return "".join(difflib.unified_diff(now, then, fromfile="now", tofile="then", n=2))
 

@@ -31,6 +31,7 @@ import typer
 
 from registry.cli.asking import follow
 from registry.cli.completion import ModelOption
+from registry.cli.drift import lines as drift_lines
 from registry.cli.evidence import evidence, pairs
 from registry.cli.notices import notices
 from registry.cli.options import MODEL, ContextOption, Format, FormatOption, HomeOption, NamespaceOption, say
@@ -218,6 +219,7 @@ def sentences(seen: Mapping[str, Any]) -> list[str]:
         lines.append(f"verdict: {verdict['outcome']}: {verdict['reason']}; {verdict['message']}")
     if view.get("problem"):
         lines.append(f"stopped: {view['problem']}")
+    lines += drift_lines(seen["model"], view.get("drift") or {})
     if view.get("awaited"):
         lines.append(f"awaited: {view['awaited']}")
     return lines

@@ -7,13 +7,14 @@ goes on from both.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from registry.adapters.latency import LatencyProbe
 from registry.adapters.monitoring import Target, scrape
 from registry.adapters.outcomes import OutcomeReader
 from registry.controller.backups import Backups
+from registry.controller.drifting import Drifting
 from registry.controller.labelling import heard, next_labels
 from registry.controller.measuring import staging_latency
 from registry.controller.ports import Inbox, Outcomes, Probe, Projection, Scrape, Substrate
@@ -79,7 +80,7 @@ class Controller:
         self._ask(lambda inbox: inbox.look())
         for model in self._models():
             if model not in self._watched:
-                self._watched[model] = Watched(self.home.journal_of(model), State(model))
+                self._watched[model] = Watched(self.home.journal_of(model), State(model), Drifting(self.home))
         recorded = False
         releases: list[Release] = []
         for watched in self._watched.values():
@@ -128,8 +129,10 @@ class Controller:
         entries = self._take(watched, now)
         watched.head = watched.state.head
         turn = self._observe(watched, now)
-        decision = decide(turn)
+        decision, drift = decide(turn), watched.drift.look(turn)
+        decision = replace(decision, drafts=(*decision.drafts, *drift.drafts))
         self._record(watched, decision, entries, now)
+        watched.drift.keep(watched.state, drift)
         if turn.labels is not None and watched.state.has_labels(turn.labels.name):
             self.home.labels_of(model).remove(turn.labels)
         self._prune(watched)
@@ -275,11 +278,13 @@ class Controller:
         counted = {version: readings.traffic() for version, readings in watched.readings.items()}
         traffic = {version: found for version, found in counted.items() if found is not None}
         try:
-            write_view(self.home, watched.state, turn.observation, decision.verdict, now=turn.now, traffic=traffic)
+            seen, drift = turn.observation, watched.drift.looked.report
+            write_view(self.home, watched.state, seen, decision.verdict, now=turn.now, traffic=traffic, drift=drift)
             if self.projector is not None:
                 self.projector.project(watched.state, turn.now)
-            entries, seen = watched.journal.read(), turn.observation
-            watched.told = told = Told(watched.state, entries, watched.ledger, seen, anchor, turn.now, decision.memory)
+            watched.told = told = Told(
+                watched.state, watched.journal.read(), watched.ledger, seen, anchor, turn.now, decision.memory, drift
+            )
             self._ask(lambda inbox: inbox.tell(told))
         except OSError as error:
             self._complain(watched, str(error))

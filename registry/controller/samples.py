@@ -7,10 +7,12 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import starmap
 from typing import NamedTuple
 
 from registry.controller import exported
 from registry.domain.card import Metrics
+from registry.domain.drift_report import drift_samples
 from registry.domain.guarding import mixture_of
 from registry.domain.inbox import Told
 from registry.domain.judge import NOTHING, Evidence, StartMixture
@@ -76,6 +78,7 @@ def samples(model: Model, known: Known) -> Iterator[Sample]:
     yield from _evidence(model, told)
     for kind, count in known.tally.ends.items():
         yield Sample(exported.ROLLOUTS, (model, kind.value), count)
+    yield from starmap(Sample, drift_samples(model, told.drift if told else None))
     yield from _serving(state)
     for found in shown(state):
         for correct, count in (("true", found.right), ("false", found.wrong)):

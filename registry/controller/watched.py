@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from registry.controller.drifting import Drifting
 from registry.controller.samples import Known
 from registry.domain.errors import JournalDamaged
 from registry.domain.fold import fold
@@ -27,6 +28,7 @@ class Watched:
 
     journal: JournalStore
     state: State
+    drift: Drifting
     memory: Memory = field(default_factory=Memory)
     ledger: Ledger = field(default_factory=Ledger)
     tally: Tally = field(default_factory=Tally)

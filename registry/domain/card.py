@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from registry.domain.documents import Fields, canonical_bytes
@@ -11,7 +12,14 @@ from registry.domain.version import Model, Version, model_name, version_name
 CARD = "card.json"
 SCHEMA = 1
 CONFIDENCE_BINS = 20
+FEATURE_BUCKETS = 12
+"""Of a feature's histogram, at most: every bucket is a series of every pod."""
 DTYPES = ("uint8", "float32")
+
+Edges = tuple[float, ...]
+Histogram = tuple[Edges, tuple[int, ...]]
+"""Rising edges (n + 1) and counts (n). Bucket i holds what is above edge i and at most edge i + 1; what lies beyond the
+outer edges belongs to the outer buckets all the same."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +46,12 @@ class Reference:
     """Held-out behaviour that drift is measured against.
 
     classes: predicted images per class, in the order of the card's classes. confidence: counts of the top probability
-    in 20 bins of .05. features: name → bin edges (n+1) and counts (n).
+    in 20 bins of .05. features: of those in `domain.features`.
     """
 
     classes: tuple[int, ...]
     confidence: tuple[int, ...]
-    features: Mapping[str, tuple[tuple[float, ...], tuple[int, ...]]] = field(default_factory=dict)
+    features: Mapping[str, Histogram] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -178,17 +186,27 @@ def _reference(fields: Fields, classes: int) -> Reference:
     reference = Reference(
         classes=fields.integers("classes"),
         confidence=fields.integers("confidence"),
-        features={
-            name: (features.object(name).numbers("edges"), features.object(name).integers("counts"))
-            for name in features
-        },
+        features={name: _histogram(name, features.object(name)) for name in features},
     )
     if len(reference.classes) != classes or len(reference.confidence) != CONFIDENCE_BINS:
         raise InvalidDocument(
             f"{CARD}: reference has {len(reference.classes)} classes and {len(reference.confidence)} confidence bins, "
             f"wanted {classes} and {CONFIDENCE_BINS}"
         )
+    if min(*reference.classes, *reference.confidence) < 0:
+        raise InvalidDocument(f"{CARD}: reference counts images below 0, wanted counts")
     return reference
+
+
+def _histogram(name: str, fields: Fields) -> Histogram:
+    edges, counts = fields.numbers("edges"), fields.integers("counts")
+    rising = all(low < high for low, high in pairwise(edges))
+    if not (rising and 1 <= len(counts) <= FEATURE_BUCKETS and len(edges) == len(counts) + 1 and min(counts) >= 0):
+        raise InvalidDocument(
+            f"{CARD}: reference feature {name} has edges {edges} and counts {counts}, "
+            f"wanted 1 to {FEATURE_BUCKETS} counts between rising edges"
+        )
+    return edges, counts
 
 
 def _slo(fields: Fields) -> Slo:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from registry.domain.drift_record import fold_drift
 from registry.domain.errors import JournalDamaged, NotFound
 from registry.domain.journal import Entry, Kind
 from registry.domain.judge import NOTHING, StartMixture, parse_evidence
@@ -321,4 +322,5 @@ _FOLDS: Mapping[Kind, Callable[[State, Entry], State]] = {
     Kind.ADOPTED: _answered,
     Kind.RESTORED: _restored,
     Kind.LABELLED: fold_labels,
+    Kind.DRIFT: fold_drift,
 }

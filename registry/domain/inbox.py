@@ -29,7 +29,8 @@ ASKED = ("version", "to", "sourceStage", "force", "reason")
 
 @dataclass(frozen=True)
 class Told:
-    """What is known of a model at the end of a turn. memory: what it leaves to the next one."""
+    """What is known of a model at the end of a turn. memory: what it leaves to the next one. drift: as
+    `registry.domain.drift_report` has it, None while nothing is watched."""
 
     state: State
     entries: Sequence[Entry]
@@ -38,6 +39,7 @@ class Told:
     anchor: Anchor | None
     now: datetime
     memory: Memory = field(default_factory=Memory)
+    drift: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,19 @@ STORE_CLAIM = "pvc://model-store/"
 
 @dataclass(frozen=True)
 class Templates:
-    """The four environment-free objects of `manifests/predictor/`."""
+    """The four environment-free objects of `manifests/predictor/`, and the namespace that they are filled in for:
+    None on one machine."""
 
     serving_runtime: Mapping[str, Any]
     inference_service: Mapping[str, Any]
     http_route: Mapping[str, Any]
     pinned_route: Mapping[str, Any]
+    namespace: str | None = None
+
+
+def pinned_host(inference_service: str, namespace: str | None) -> str:
+    """The host of tests of one revision: installations behind one gateway have different ones."""
+    return ".".join((inference_service, *filter(None, (namespace,)), "pinned.internal"))
 
 
 def service_name(inference_service: str, revision: Revision) -> str:
@@ -187,10 +194,10 @@ def _routes(templates: Templates, release: Release, serving: Serving) -> list[Ob
     if release.weights:
         routes.append(_live_route(templates.http_route, release, serving))
     if release.live:
-        routes.append(_pinned_route(templates.pinned_route, release.model, release.live, serving))
+        routes.append(_pinned_route(templates, release.model, release.live, serving))
     if release.staging and release.staging.version not in {revision.version for revision in release.live}:
         name = f"{release.model}{STAGING}"
-        routes.append(_pinned_route(templates.pinned_route, name, (release.staging,), serving))
+        routes.append(_pinned_route(templates, name, (release.staging,), serving))
     return routes
 
 
@@ -218,11 +225,11 @@ def _mirror(rule: Mapping[str, Any], model: Model, revision: RevisionRelease) ->
 
 
 def _pinned_route(
-    template: Mapping[str, Any], inference_service: str, revisions: Sequence[RevisionRelease], serving: Serving
+    templates: Templates, inference_service: str, revisions: Sequence[RevisionRelease], serving: Serving
 ) -> Object:
-    made = _labelled(template, f"{inference_service}-pinned", inference_service)
+    made = _labelled(templates.pinned_route, f"{inference_service}-pinned", inference_service)
     _set_gateway(made, serving)
-    made["spec"]["hostnames"] = [f"{inference_service}.pinned.internal"]
+    made["spec"]["hostnames"] = [pinned_host(inference_service, templates.namespace)]
     made["spec"]["rules"] = [
         {
             **rule,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from registry.domain.answers import Answers
+from registry.domain.drift_counts import ByProcess
 from registry.domain.journal import Anchor
 from registry.domain.version import Version
 
@@ -64,7 +65,8 @@ class Counters:
     incarnation: changes when a process behind the counters was replaced, so that a counter reset can never look like a
     decrease. within: good answers per edge of LATENCY_EDGES that took no longer. images: classified in good answers;
     low_confidence: those of them below the version's own limit. confidence: sum of their top probabilities, shown to
-    people and judged by nobody, None where it is not told.
+    people and judged by nobody, None where it is not told. processes: what each process counted of its answers, which
+    drift is found from; nothing where that cannot be read.
     """
 
     good: int
@@ -76,6 +78,7 @@ class Counters:
     images: int
     low_confidence: int
     confidence: float | None = field(default=None, compare=False)
+    processes: ByProcess = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -216,9 +216,13 @@ def verdict_draft(verdict: Verdict, *, version: Version, closed: bool = False) -
 
 
 def _stepped(turn: Turn, rollout: Rollout, step: int) -> Draft:
-    """pods: what production has now, which the canary's are a share of until the next step."""
+    """pods: what production has now, which the canary's are a share of until the next step.
+
+    At most as many as the policy allows: what is added for a moment would stay for the rollout.
+    """
     planned, base = rollout.plan.steps[step], turn.observation.revisions.get(rollout.base or rollout.version)
-    pods = max(rollout.plan.min_replicas, base.pods if base is not None else 0)
+    seen = min(base.pods, turn.policy.serving.max_replicas) if base is not None else 0
+    pods = max(rollout.plan.min_replicas, seen)
     data = {"version": rollout.version, "step": step, "weight": planned.weight, "pods": pods}
     mirrored = {"mirror": planned.mirror} if planned.mirror else {}
     return Draft(Kind.STEPPED, CONTROLLER, {**data, **mirrored})

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 from registry.domain.answers import Key
 from registry.domain.errors import NotFound
@@ -169,6 +170,14 @@ class Guarding:
 
 
 @dataclass(frozen=True)
+class DriftRecord:
+    """The newest journal entries on drift: of the class mix's reference, and of each signal's episode that goes on."""
+
+    reference: Mapping[str, Any] | None = None
+    alarms: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
 class State:
     """A model as its journal tells it. pods: production's at the last step, else as its policy wants them at least.
 
@@ -186,6 +195,7 @@ class State:
     guarding: Guarding | None = None
     labelled: tuple[Labelled, ...] = ()
     pods: int = 1
+    drift: DriftRecord = field(default_factory=DriftRecord)
     head: Anchor = NO_ANCHOR
     time: datetime | None = None
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry.domain.awaited import duration
+from registry.domain.drift_record import sentence
 from registry.domain.journal import Entry, Kind
 from registry.domain.plan import StepPlan, parse_step
 
@@ -43,6 +44,8 @@ def summary(entry: Entry) -> str:
             detail = f"{data['reason']}; {data['message']}"
         case Kind.LABELLED:
             detail = f"{data['taken']} taken, {data['unknown']} unknown, {data['repeated']} repeated"
+        case Kind.DRIFT:
+            detail = sentence(data)
         case Kind.EVIDENCE:
             detail = "of the judge"
         case _:

@@ -20,14 +20,16 @@ def templates_directory() -> Path:
     raise NotFound(f"{here / 'predictor'}: the templates are not there; install ml-geometry again")
 
 
-def read_templates(directory: Path | None = None) -> Templates:
-    """The four templates; raises NotFound or InvalidDocument, naming the file."""
+def read_templates(directory: Path | None = None, *, namespace: str | None = None) -> Templates:
+    """The four templates, for a namespace of a cluster or for one machine (None). Raises NotFound or InvalidDocument,
+    naming the file."""
     directory = directory or templates_directory()
     return Templates(
         serving_runtime=_read(directory / "servingruntime.yaml", kind="ServingRuntime"),
         inference_service=_read(directory / "inferenceservice.yaml", kind="InferenceService"),
         http_route=_read(directory / "httproute.yaml", kind="HTTPRoute"),
         pinned_route=_read(directory / "httproute-pinned.yaml", kind="HTTPRoute"),
+        namespace=namespace,
     )
 
 

@@ -2,7 +2,8 @@
 
 {time, sequence, problem, awaited, weights: {version: percent} or null,
  revisions: {version: {ready, restarts, digest, traffic: null or the fields of `registry.domain.traffic.Traffic`}},
- verdict: null or {outcome, reason, message, numbers}}
+ verdict: null or {outcome, reason, message, numbers},
+ drift: null or what `registry.domain.drift_report` describes}
 """
 
 import os
@@ -37,6 +38,7 @@ def write_view(
     now: datetime,
     traffic: Mapping[Version, Traffic] = MappingProxyType({}),
     problem: str | None = None,
+    drift: Mapping[str, Any] | None = None,
 ) -> None:
     """Replace the view of a model. Not forced to disk: after a crash the next turn writes another one."""
     document = {
@@ -56,6 +58,7 @@ def write_view(
             }
             for version, revision in seen.revisions.items()
         },
+        "drift": drift,
         "verdict": {**asdict(verdict), "numbers": dict(verdict.numbers)} if verdict else None,
     }
     path = _path(home, state.model)

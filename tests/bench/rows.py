@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from registry.domain.card import Slo
 from tests.bench.cases import Case, Figures, FirstAnswer, Forward, Installed, Load, Memory, Overload
+from tests.bench.instruments import Instruments
 from tests.bench.size import SERVING, USUAL
 from tests.bench.statistics import Goal
 
@@ -134,6 +135,16 @@ GROUPS: tuple[Group, ...] = (
         {"ours": Load("ours"), "unmetered": Load("unmetered")},
         (Row("CPU per request with metrics ÷ without", over("cpu", "ours", "unmetered"), at_most(1.08)),),
         11,
+    ),
+    Group(
+        "features",
+        {"custom": Instruments("custom"), "efficientnet": Instruments("efficientnet")},
+        (
+            Row("counting an answer of one image", of("custom", "counting", 1e6), at_most(5), "µs"),
+            Row("measuring its features", of("custom", "measuring", 1e6), None, "µs"),
+            Row("measuring ÷ (decode + forward)", over("measuring", "custom", "custom", "path"), at_most(0.015)),
+            Row("the same, EfficientNetB0", over("measuring", "efficientnet", "efficientnet", "path"), at_most(0.005)),
+        ),
     ),
     Group(
         "overload",

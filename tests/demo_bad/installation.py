@@ -17,6 +17,7 @@ from typing import Any
 from registry.adapters.local.envoy import weights
 from registry.adapters.local.proxy import Proxy
 from registry.adapters.local.revision import free_port
+from registry.domain.card import Reference
 from registry.domain.version import model_name
 from tests.fixtures.versions import publish_tiny
 
@@ -126,19 +127,21 @@ class Installation:
 
 
 @contextmanager
-def running() -> Iterator[Installation]:
-    """Version 1 in production, nobody asking; everything ends with the block."""
+def running(
+    *, controller: Path = CONTROLLER, policy: str = POLICY, reference: Reference | None = None
+) -> Iterator[Installation]:
+    """Version 1 in production, nobody asking; everything ends with the block. reference: its card's."""
     with TemporaryDirectory(prefix="demo-bad-") as folder:
         home, port = Path(folder) / "home", free_port()
         home.mkdir()
-        (home / "policy.yaml").write_text(POLICY)
-        publish_tiny(home, version="1")
+        (home / "policy.yaml").write_text(policy)
+        publish_tiny(home, version="1", reference=reference)
         log = Path(folder) / "controller.log"
         admin = free_port()
         ports = ["--public-port", str(port), "--pinned-port", str(free_port()), "--admin-port", str(admin)]
         with log.open("wb") as output:
-            controller = subprocess.Popen(
-                [sys.executable, str(CONTROLLER), "--home", str(home), *ports],
+            process = subprocess.Popen(
+                [sys.executable, str(controller), "--home", str(home), *ports],
                 stdout=output,
                 stderr=output,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -150,7 +153,7 @@ def running() -> Iterator[Installation]:
             made.until(lambda: made.status()["rollbackWindow"] is None)
             yield made
         finally:
-            controller.terminate()
-            controller.wait(60)
+            process.terminate()
+            process.wait(60)
             if sys.exc_info()[0] is not None:
                 print(log.read_text(errors="replace")[-4000:], file=sys.stderr)

@@ -139,7 +139,7 @@ def test_the_controller_may_write_what_a_release_consists_of():
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
-    for template in vars(read_templates()).values():
+    for template in filter(None, vars(read_templates()).values()):
         kind = template["apiVersion"].partition("/")[0], f"{template['kind'].lower()}s"
         assert {"create", "patch", "delete"} <= may[kind]
 

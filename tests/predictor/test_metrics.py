@@ -11,15 +11,18 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from predictor import metrics
 from predictor.errors import REASONS
+from predictor.image import decode, file_features
 from predictor.metrics import Metrics
-from predictor.query import Predictions
+from predictor.query import Predictions, Query
 from predictor.served import Served
 from registry.adapters.monitoring import parse_predictor
+from registry.domain.features import DEFAULT_EDGES, NAMES, measure
 from tests.predictor.forks import fork, forked
 
 OWN = {"model": "shapes", "version": "1"}
-ONE = Predictions.of(np.eye(8, dtype=np.float32)[[2]])
-MANY = Predictions.of(np.eye(8, dtype=np.float32)[[2, 2, 5]])
+TENSOR, FILE = (120.0, 30.0, 1.25), (90.0, 20.0, 1.5, 4 / 3, 2500.0)
+ONE = Predictions.of(np.eye(8, dtype=np.float32)[[2]], [FILE])
+MANY = Predictions.of(np.eye(8, dtype=np.float32)[[2, 2, 5]], [FILE, TENSOR, FILE])
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -52,6 +55,7 @@ def test_names_types_and_labels_are_those_of_the_design(counted: Metrics) -> Non
         "ml_geometry_predictions": ("counter", traffic | {"class"}),
         "ml_geometry_prediction_latency_seconds": ("histogram", traffic),
         "ml_geometry_prediction_confidence": ("histogram", traffic),
+        "ml_geometry_input_feature": ("histogram", traffic | {"feature"}),
         "ml_geometry_errors": ("counter", traffic | {"reason"}),
         "ml_geometry_low_confidence": ("counter", traffic),
         "ml_geometry_shed": ("counter", traffic),
@@ -80,6 +84,8 @@ def test_every_child_is_there_before_the_first_request(counted: Metrics, served:
             assert found[metrics.ERRORS, own | {("reason", reason)}] == 0
         for name in (f"{metrics.LATENCY}_count", f"{metrics.CONFIDENCE}_count", metrics.LOW_CONFIDENCE, metrics.SHED):
             assert found[name, own] == 0
+        for name in NAMES:
+            assert found[f"{metrics.INPUT_FEATURE}_count", own | {("feature", name)}] == 0
     assert found[metrics.MODEL_INFO, frozenset({**OWN, "digest": served.digest}.items())] == 1
 
 
@@ -111,6 +117,47 @@ def test_nothing_that_happens_adds_a_series(counted: Metrics) -> None:
 def test_the_edges_are_those_of_the_design(counted: Metrics, name: str, edges: list[float]) -> None:
     found = {dict(labels)["le"] for sample, labels in scrape(counted) if sample == f"{name}_bucket"}
     assert sorted(map(float, found)) == [*edges, float("inf")]
+
+
+def test_a_pod_has_at_most_400_series_whatever_the_edges_of_the_card(served: Served) -> None:
+    own = {name: (tuple(map(float, range(13))), (1,) * 12) for name in NAMES}
+    reference = dataclasses.replace(served.card.reference, features=own)
+    card = dataclasses.replace(served.card, reference=reference)
+    assert len(scrape(Metrics(dataclasses.replace(served, card=card), processes=4))) <= 400
+    assert len(scrape(Metrics(served, processes=4))) <= 400
+
+
+def test_features_are_counted_between_the_edges_of_the_card_else_the_default_ones(served: Served) -> None:
+    own = {"brightness": ((0.0, 80.0, 90.0, 255.0), (1, 2, 3))}
+    reference = dataclasses.replace(served.card.reference, features=own)
+    counted = Metrics(dataclasses.replace(served, card=dataclasses.replace(served.card, reference=reference)))
+    counted.answered("live", MANY, 0.02, "x")
+    bucket = f"{metrics.INPUT_FEATURE}_bucket"
+    found = {
+        name: [
+            (float(dict(labels)["le"]), count)
+            for (sample, labels), count in scrape(counted).items()
+            if sample == bucket and {("feature", name), ("traffic", "live")} <= labels
+        ]
+        for name in NAMES
+    }
+    assert sorted(found["brightness"]) == [(80, 0), (90, 2), (float("inf"), 3)]
+    assert [edge for edge, _ in sorted(found["aspect"])] == [*DEFAULT_EDGES["aspect"][1:-1], float("inf")]
+
+
+def test_aspect_and_size_are_of_files_alone(counted: Metrics) -> None:
+    counted.answered("live", MANY, 0.02, "x")
+    counts = {name: value(counted, f"{metrics.INPUT_FEATURE}_count", traffic="live", feature=name) for name in NAMES}
+    assert counts == {"brightness": 3, "contrast": 3, "edge_density": 3, "aspect": 2, "size_bytes": 2}
+    assert value(counted, f"{metrics.INPUT_FEATURE}_sum", traffic="live", feature="size_bytes") == 5000
+
+
+def test_a_query_is_measured_as_training_measures(counted: Metrics, png: bytes) -> None:
+    pixels = decode(png, width=64, height=64)
+    (row,) = measure(pixels[None])
+    file = (*row, *file_features(png))
+    assert counted.measured(Query([png, pixels]), np.stack([pixels, pixels])) == [file, row]
+    assert counted.measured(Query(pixels[None]), pixels[None]) == [row]
 
 
 def test_a_request_of_many_images_is_one_good_answer(counted: Metrics) -> None:

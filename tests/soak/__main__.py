@@ -19,7 +19,7 @@ from threading import Event
 from tests.fixtures.versions import publish_tiny
 from tests.hostile.conftest import samples, tree
 from tests.predictor.conftest import RunningServer
-from tests.soak import clients, hostile
+from tests.soak import clients, hostile, truth
 from tests.soak.tally import LOST, Tally
 from tests.soak.watch import FLAT, Sample, growth, sample
 
@@ -30,6 +30,7 @@ STOOD_STILL = 5.0  # seconds between two looks
 RECEIVE_TIMEOUT = "2"
 GOOD = "ml_geometry_prediction_latency_seconds_count"
 HOSTILE_GROWTH = 50.0  # MB
+KILLS = 20
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,9 +38,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=600, help="How long.")
     parser.add_argument("--kill", action="store_true", help="SIGKILL one of the processes in the middle.")
     parser.add_argument("--hostile", type=int, metavar="N", help="Instead: N hostile requests in a row.")
+    parser.add_argument("--truth", type=int, metavar="N", help="Instead: N good answers counted, with 20 kills.")
     given = parser.parse_args(arguments)
-    with serving() as server:
-        faults = hostile_run(server, given.hostile) if given.hostile else soak(server, given.seconds, given.kill)
+    if given.truth:
+        faults = true_counts(given.truth)
+    else:
+        with serving() as server:
+            faults = hostile_run(server, given.hostile) if given.hostile else soak(server, given.seconds, given.kill)
     for fault in faults:
         print(f"FAULT {fault}")
     print("soak: failed" if faults else "soak: passed")
@@ -140,8 +145,15 @@ def table(tally: Tally, looks: Mapping[str, Sample]) -> None:
         print(f"{moment:8} memory {one.memory:7.1f} MB   descriptors {one.descriptors:5}")
 
 
+def true_counts(number: int) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        publish_tiny(Path(folder))
+        return list(truth.run(Path(folder), number, KILLS))
+
+
 def hostile_run(server: RunningServer, number: int) -> list[str]:
-    """Memory before is read when everything has been used once."""
+    """Memory before is read when everything has been used once; series are those of before the first request."""
+    series = set(samples(server))
     well = hostile.run(server, number // 10, seed=0)
     looks = [sample(server, 0)]
     for turn in range(1, 11):
@@ -150,7 +162,11 @@ def hostile_run(server: RunningServer, number: int) -> list[str]:
     grown = looks[-1].memory - looks[0].memory
     print(f"memory in MB: {' '.join(f'{look.memory:.0f}' for look in looks)}")
     print(f"{number} hostile requests: {well} were images still, memory grew by {grown:.1f} MB")
-    return [f"memory grew by {grown:.1f} MB, wanted at most {HOSTILE_GROWTH:.0f}"] if grown > HOSTILE_GROWTH else []
+    faults = [f"series {key} came or went" for key in series ^ set(samples(server))]
+    print(f"{len(series)} series before, {len(faults)} came or went")
+    if grown > HOSTILE_GROWTH:
+        faults.append(f"memory grew by {grown:.1f} MB, wanted at most {HOSTILE_GROWTH:.0f}")
+    return faults
 
 
 if __name__ == "__main__":

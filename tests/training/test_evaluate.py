@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from registry.domain.features import NAMES
 from training.evaluate import Report, calibration_error, evaluate, reliability, worst_mistakes
 
 CLASSES = ("circle", "square")
@@ -51,15 +52,17 @@ def test_without_a_hard_subset_there_is_no_figure_for_it() -> None:
 
 
 def test_the_reference_counts_predictions_and_confidences() -> None:
-    reference = report().reference()
+    rows = [(10.0 * place, 1.0, 0.5, 1.0, 900.0) for place in range(4)]
+    reference = report().reference(rows)
     assert reference.classes == (2, 2)
     assert sum(reference.confidence) == 4
+    assert {name: sum(counts) for name, (_, counts) in reference.features.items()} == dict.fromkeys(NAMES, 4)
     assert reference.confidence[19] == 1  # .98 lies in the last bin of .05
 
 
 def test_full_confidence_lies_in_the_last_bin() -> None:
     found = evaluate(np.array([[1, 0]], np.float32), np.array([0]), np.array([False]), classes=CLASSES)
-    assert found.reference().confidence == (*[0] * 19, 1)
+    assert found.reference([(1.0, 1.0, 1.0)]).confidence == (*[0] * 19, 1)
 
 
 def test_the_worst_mistake_is_the_most_confident_one() -> None:

@@ -11,6 +11,7 @@ from registry.domain.card import CARD, InputSpec, Lineage, parse_card
 from registry.domain.documents import sha256
 from registry.domain.errors import Refused
 from registry.domain.evaluation import EVALUATION, parse_evaluation
+from registry.domain.features import reference
 from registry.domain.journal import Draft, Kind
 from registry.domain.version import Model, Version
 from registry.store.home import Home
@@ -60,6 +61,14 @@ def test_a_published_version_holds_card_evaluation_and_graph_and_verifies(home: 
     assert [entry.path for entry in verified.manifest.files] == sorted((CARD, EVALUATION, MODEL_FILE))
     assert (card.version, card.classes, card.input) == ("1", CLASSES, InputSpec(64, 64))
     assert sha256(verified.read(card.file("fp32"))) == sha256(NET.read_bytes())
+
+
+def test_the_card_has_features_of_the_images_whose_predictions_it_counts(home: Home) -> None:
+    found = candidate()
+    verified = home.versions().verify(SHAPES, released(home, found), home.trust())
+    kept = parse_card(verified.read(CARD)).reference
+    assert kept.features == reference(found.test.features())
+    assert {sum(counts) for _, counts in kept.features.values()} == {sum(kept.classes)}
 
 
 def test_the_evaluation_names_every_test_image_with_label_and_answer(home: Home) -> None:

@@ -15,6 +15,7 @@ import httpx
 
 from registry.adapters.monitoring import Target, fetch, parse_envoy, parse_predictor
 from registry.adapters.plain import plain_client
+from registry.domain.drift_counts import ByProcess
 from registry.domain.errors import RegistryError, Unreachable
 from registry.domain.observation import Counters
 from registry.domain.version import Model, Version
@@ -130,7 +131,15 @@ def total(answers: Mapping[str, Counters]) -> Counters:
         images=sum(found.images for found in every),
         low_confidence=sum(found.low_confidence for found in every),
         confidence=sum(told) if len(told) == len(every) else None,
+        processes=_processes(answers),
     )
+
+
+def _processes(answers: Mapping[str, Counters]) -> ByProcess:
+    """Of all pods, or nothing where one does not tell."""
+    if not all(found.processes for found in answers.values()):
+        return {}
+    return {f"{pod}:{name}": live for pod, found in answers.items() for name, live in found.processes.items()}
 
 
 def _result(future: Future[T], who: str) -> T:

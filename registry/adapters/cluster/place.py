@@ -83,6 +83,10 @@ class ClusterPlace:
         return f"namespace {self.api.namespace}"
 
     @property
+    def namespace(self) -> str:
+        return self.api.namespace
+
+    @property
     def logs(self) -> str:
         return f"`kubectl logs -n {self.api.namespace} deployment/geometry-controller`"
 

@@ -12,7 +12,7 @@ the next turn sees it. `apply` takes one step in the order that `order.py` gives
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from registry.adapters.cluster.api import Api
@@ -64,7 +64,7 @@ class ClusterSubstrate:
         self.scrape = PodScrape(self.answering, lambda: policy().envoy)
         self.outcomes = PodOutcomes(self.answering)
         self._api = api
-        self._templates = templates
+        self._templates = replace(templates, namespace=api.namespace)
         self._policy = policy
         self._events = Events(api)
         self._writer = Writer(api, self._events.warn)

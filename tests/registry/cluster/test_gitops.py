@@ -6,13 +6,13 @@ from registry.domain.policy import WriteMode
 from registry.domain.release import Release
 from registry.domain.validated import carried
 from registry.manifests import read_templates
-from tests.registry.cluster.driver import Driver
+from tests.registry.cluster.driver import NAMESPACE, Driver
 from tests.registry.cluster.server import KINDS
 
 
 def sync(driver: Driver, found: Release) -> None:
     """What a GitOps tool does: objects of release.yaml are applied, others that it applied before are deleted."""
-    made = carried(found, read_templates(), driver.policy.serving, ())
+    made = carried(found, read_templates(namespace=NAMESPACE), driver.policy.serving, ())
     for plural, (_, kind) in KINDS.items():
         for one in (one for one in made if one["kind"] == kind):
             driver.server._apply(

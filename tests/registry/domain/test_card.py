@@ -46,6 +46,16 @@ def test_a_variant_has_a_file() -> None:
         CARD.file("fp16")
 
 
+BROKEN: list[tuple[list[float], list[int]]] = [
+    ([0, 1, 1], [1, 2]),
+    ([0, 2, 1], [1, 2]),
+    ([0, 1, 2], [1, 2, 3]),
+    ([0, 1], [-1]),
+    ([0], []),
+    (list(range(14)), [1] * 13),
+]
+
+
 @pytest.mark.parametrize(
     ("section", "key", "value", "message"),
     [
@@ -58,6 +68,12 @@ def test_a_variant_has_a_file() -> None:
         ("metrics", "per_class", {"circle": -1}, "circle is -1"),
         ("reference", "classes", [1, 2, 3], "wanted 2"),
         ("reference", "confidence", [1] * 19, "19 confidence bins"),
+        ("reference", "confidence", [-1] + [1] * 19, "below 0"),
+        ("reference", "features", {"brightness": {"edges": [0, 1]}}, "counts is missing"),
+        *(
+            ("reference", "features", {"brightness": {"edges": edges, "counts": counts}}, "brightness has edges")
+            for edges, counts in BROKEN
+        ),
         ("low_confidence", None, 2, "low_confidence is 2"),
         ("slo", "availability", "high", "availability is 'high'"),
         ("variants", "fp32", {}, "file is missing"),

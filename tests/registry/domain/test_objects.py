@@ -236,3 +236,13 @@ def test_an_anchor_survives_its_text(sequence):
 def test_a_text_that_is_no_anchor_is_refused(text):
     with pytest.raises(InvalidDocument, match="anchor"):
         parse_anchor(text)
+
+
+def test_two_installations_behind_one_gateway_have_tests_of_their_own():
+    def hosts(namespace):
+        found = replace(CANARY, staging=revision("5", 0))
+        made = render(found, replace(TEMPLATES, namespace=namespace), Serving())
+        return [one["spec"]["hostnames"] for one in made if one["metadata"]["name"].endswith("-pinned")]
+
+    assert hosts("a") == [["shapes.a.pinned.internal"], ["shapes-staging.a.pinned.internal"]]
+    assert hosts(None) == [["shapes.pinned.internal"], ["shapes-staging.pinned.internal"]]

@@ -352,3 +352,10 @@ def test_a_pod_that_was_moved_now_and_then_is_in_no_crash_loop() -> None:
     place.running[V2].restarts = 15
     (back,) = place.turn().drafts
     assert (back.kind, "crash loop: 15 restarts in 12" in back.data["reason"]) == ("rolled_back", True)
+
+
+def test_pods_that_a_moment_added_beyond_the_policys_most_are_not_kept_for_the_rollout() -> None:
+    place = stepping()
+    place.running[V1].pods = place.policy.serving.max_replicas + 5
+    place.turns(lambda it: it.state.rollout is not None and it.state.rollout.step == 1, each=lambda: traffic(place))
+    assert place.state.pods == place.policy.serving.max_replicas
