@@ -33,13 +33,6 @@ _SUFFIXES = ("_total", "_bucket", "_sum", "_count", "_info")
 FROM_ELSEWHERE = {"envoy_cluster_upstream_rq_xx", "up"}
 """Exported by Envoy and by Prometheus itself."""
 
-AGREED = {
-    "ml_geometry_input_feature_bucket",
-    "ml_geometry_input_feature_count",
-    "ml_geometry_input_feature_sum",
-}
-"""Not exported yet."""
-
 
 @dataclass(frozen=True)
 class Asked:
