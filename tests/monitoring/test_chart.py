@@ -8,9 +8,11 @@ import pytest
 import yaml
 from jsonschema import ValidationError
 
+from tests.manifests.conftest import program
 from tests.manifests.rendered import containers, manifest, pod_templates, released
 from tests.monitoring.chart import CASES, KUBERNETES, STACK, Chart, custom_kinds, of_kind, pinned, validate_custom
 from tests.monitoring.expressions import CHART, DASHBOARDS, RULES
+from tests.monitoring.scraped import scrape_config
 
 CASE = pytest.mark.parametrize("case", CASES)
 SECRET = re.compile(r"(?i)pass(word)?|secret|token|credential|api.?key")
@@ -174,6 +176,20 @@ def test_a_pod_that_ended_is_no_target(chart):
     assert all(
         relabelled(monitor, {"__meta_kubernetes_pod_phase": "Failed"}) is None for monitor in monitors(chart).values()
     )
+
+
+def test_prometheus_understands_what_the_operator_makes_of_monitors(chart, tmp_path):
+    promtool = program("promtool")
+    pod = {
+        "metadata": {"namespace": "x", "name": "y", "labels": pod_of("shapes", "v3")},
+        "status": {"phase": "Running"},
+    }
+    box = {"name": "kserve-container", "ports": [{"name": "http1", "containerPort": 8080}]}
+    scraped = [scrape_config(found, [{**pod, "spec": {"containers": [box]}}]) for found in monitors(chart).values()]
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": scraped}))
+    command = [promtool, "check", "config", tmp_path / "prometheus.yml"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_monitors_look_everywhere_or_where_they_are_told(chart):

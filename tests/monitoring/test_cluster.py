@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -138,42 +139,31 @@ def test_prometheus_reads_the_pods_and_our_rules(installed):
     if not PROMETHEUS:
         pytest.skip("GEOMETRY_PROMETHEUS_IMAGE names no image in the cluster with a Prometheus")
     started(installed)
-    labels, groups = installed_targets(installed)
-    assert {(part["job"], part["namespace"]) for part in labels} >= {
+    labels = targets_up(installed)
+    assert {(part["job"], part["namespace"]) for part in labels} == {
         ("ml-geometry-predictor", INSTALLATION),
         ("ml-geometry-controller", INSTALLATION),
+        ("ml-geometry-gateway", "envoy-gateway-system"),
     }
     for part in (part for part in labels if part["job"] == "ml-geometry-predictor"):
         assert part["pod"].startswith(f"{part['service']}-{part['revision']}-predictor-")
         assert set(part) == {"job", "namespace", "pod", "instance", "service", "revision"}
     files = [yaml.safe_load(path.read_text()) for path in RULES.glob("*.yaml")]
+    groups = {group["name"] for group in asked(installed, "rules")["groups"]}
     assert groups == {group["name"] for file in files for group in file["groups"]}
 
 
 def started(place: Place) -> None:
     """A Prometheus that reads what the operator would make of the monitors, and the rules of the rule objects."""
-    monitors = place.get("podmonitors")
+    pods = place.get("pods", "--all-namespaces")
+    scraped = [scrape_config(monitor, pods) for monitor in place.get("podmonitors")]
     rules = {f"{part['metadata']['name']}.yaml": yaml.safe_dump(part["spec"]) for part in place.get("prometheusrules")}
-    config = {"rule_files": ["/etc/monitoring/*.yaml"], "scrape_configs": [scrape_config(part) for part in monitors]}
+    config = {"rule_files": ["/etc/monitoring/*.yaml"], "scrape_configs": scraped}
     files = {"prometheus.yml": yaml.safe_dump(config), **rules}
-    subject = {"kind": "ServiceAccount", "name": "prometheus", "namespace": place.namespace}
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "prometheus"}}
-    documents = [account, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "prometheus"}, "data": files}]
-    for namespace in (INSTALLATION, "envoy-gateway-system"):
-        name = {"name": place.namespace, "namespace": namespace}
-        rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
-        api = "rbac.authorization.k8s.io"
-        documents.append({"apiVersion": f"{api}/v1", "kind": "Role", "metadata": name, "rules": [rule]})
-        role = {"apiGroup": api, "kind": "Role", "name": place.namespace}
-        binding = {"apiVersion": f"{api}/v1", "kind": "RoleBinding", "metadata": name, "roleRef": role}
-        documents.append({**binding, "subjects": [subject]})
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "prometheus"}, "spec": prometheus_pod()}
-    for document in (*documents, pod):
-        document["metadata"].setdefault("namespace", place.namespace)
-        place.kubectl(
-            "apply", "--server-side", "--namespace", document["metadata"]["namespace"], "--filename", "-",
-            given=yaml.safe_dump(document),
-        )  # fmt: skip
+    place.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "prometheus"}, "data": files},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "prometheus"}, "spec": prometheus_pod()},
+    )
     place.kubectl("wait", "pod/prometheus", "--for=condition=Ready", "--timeout=180s")
 
 
@@ -189,7 +179,7 @@ def prometheus_pod() -> Object:
         "volumeMounts": [{"name": "config", "mountPath": "/etc/monitoring"}, {"name": "data", "mountPath": "/data"}],
     }
     return {
-        "serviceAccountName": "prometheus",
+        "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 1,
         "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [box],
@@ -197,35 +187,33 @@ def prometheus_pod() -> Object:
     }
 
 
-def installed_targets(place: Place) -> tuple[list[dict[str, str]], set[str]]:
-    """Labels of the targets that are up, once one predictor and the controller are; and the names of rule groups."""
-    program_text = """
-import json, sys, time, urllib.request
-def asked(path):
-    with urllib.request.urlopen("http://ADDRESS:9090/api/v1/" + path, timeout=10) as answer:
-        return json.load(answer)["data"]
-for _ in range(120):
-    up = [part["labels"] for part in asked("targets?state=active")["activeTargets"] if part["health"] == "up"]
-    if {"ml-geometry-predictor", "ml-geometry-controller"} <= {part["job"] for part in up}:
-        break
-    time.sleep(1)
-print(json.dumps([up, [group["name"] for group in asked("rules")["groups"]]]))
-"""
-    address = place.kubectl("get", "pod", "prometheus", "--output", "jsonpath={.status.podIP}")
-    text = program_text.replace("ADDRESS", address)
-    (controller,) = place.get(
-        "pods", "--namespace", INSTALLATION, "--selector", "app.kubernetes.io/name=geometry-controller"
-    )
-    named = ("--namespace", INSTALLATION, controller["metadata"]["name"])
-    told = place.kubectl("exec", *named, "--container", "controller", "--", "python", "-c", text)
-    labels, groups = json.loads(told.splitlines()[-1])
-    return labels, set(groups)
+def asked(place: Place, path: str) -> Object:
+    """Prometheus's answer, through the API server."""
+    proxy = f"/api/v1/namespaces/{place.namespace}/pods/prometheus:9090/proxy/api/v1/{path}"
+    data: Object = json.loads(place.kubectl("get", "--raw", proxy))["data"]
+    return data
+
+
+def targets_up(place: Place) -> list[dict[str, str]]:
+    """Labels of the targets that are up, once a predictor, the controller and the gateway are; or after two minutes."""
+    end = time.monotonic() + 120
+    up: list[dict[str, str]] = []
+    while time.monotonic() < end:
+        up = [
+            part["labels"] for part in asked(place, "targets?state=active")["activeTargets"] if part["health"] == "up"
+        ]
+        if len({part["job"] for part in up}) == 3:
+            break
+        time.sleep(2)
+    return up
 
 
 def test_uninstalling_leaves_the_runs_and_nothing_else(installed):
     installed.helm("uninstall", "monitoring", "--wait", "--timeout=300s")
+    ended = ("--selector=app.kubernetes.io/instance=monitoring", "--for=delete", "--timeout=120s")
+    installed.kubectl("wait", "pods", *ended)
     kinds = "all,configmaps,serviceaccounts,networkpolicies,persistentvolumeclaims,podmonitors,prometheusrules"
     left = {(part["kind"], part["metadata"]["name"]) for part in installed.get(f"{kinds},alertmanagerconfigs")}
-    own = {("ConfigMap", "prometheus"), ("ServiceAccount", "prometheus"), ("Pod", "prometheus")}
+    own = {("ConfigMap", "prometheus"), ("Pod", "prometheus")}
     usual = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
     assert left - own - usual == {("PersistentVolumeClaim", "monitoring-mlflow")}
