@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -46,6 +46,13 @@ def installation() -> Installation:
 def candidate(installation: Installation) -> str:
     """A version beside the one that serves, trained by a Job; GEOMETRY_VERSION names one that is there."""
     return os.environ.get("GEOMETRY_VERSION") or installation.train("e2e-" + uuid.uuid4().hex[:5])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unhurried(installation: Installation) -> Iterator[None]:
+    """A machine that runs a cluster beside its tests answers more slowly than production must, and that is no news."""
+    with installation.policy(checklist=[{"check": "latency", "max": 2}]):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

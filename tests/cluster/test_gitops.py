@@ -55,7 +55,7 @@ def test_a_namespace_rebuilt_from_git_mid_canary_serves_the_validated_version(in
     steps = [{"weight": 10, "soak": 900}]
     with installation.policy(writeMode="gitops"), following(installation, tmp_path):
         promotion = installation.ask("promote", version=candidate, to="production", steps=steps)
-        installation.wait(promotion, "jsonpath={.status.weight}=10")
+        installation.steps(promotion, 10)
         until(lambda: len(installation.weights()) == 2, "the live route shows the step")
         installation.kubectl("scale", "deployment/geometry-controller", "--replicas=0")
         installation.kubectl("wait", "pod", "--selector", "app.kubernetes.io/name=geometry-controller", "--for=delete")
