@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -21,9 +22,8 @@ def following(installation, overlay) -> Iterator[None]:
     for command in (["init", "--quiet"], ["config", "user.name", "x"], ["config", "user.email", "x@example.com"]):
         subprocess.run(["git", "-C", overlay, *command], check=True)
     asked = ["--context", installation.context, "--namespace", installation.namespace]
-    writer = subprocess.Popen(
-        [sys.executable, "-m", "registry.cli", "manifests", "release", overlay, "--follow", *asked]
-    )
+    geometry = Path(sys.executable).with_name("geometry")
+    writer = subprocess.Popen([geometry, "manifests", "release", overlay, "--follow", *asked])
     ended, applied = threading.Event(), [""]
 
     def sync() -> None:
