@@ -72,7 +72,7 @@ def audit(installation: Installation) -> Callable[[], Sequence[Object]]:
     until(lambda: _flags(installation), "the API server notes what the controller does")
 
     def noted() -> Sequence[Object]:
-        read = "cat /var/log/pods/kube-system_kube-apiserver-*/kube-apiserver/*.log"
+        read = "zcat -f /var/log/pods/kube-system_kube-apiserver-*/kube-apiserver/*.log*"
         lines = subprocess.run(["docker", "exec", node, "sh", "-c", read], capture_output=True, text=True, check=True)
         parts = (line.split(" ", 3)[-1] for line in lines.stdout.splitlines() if '"audit.k8s.io/v1"' in line)
         return [json.loads(part) for part in parts]
