@@ -111,7 +111,13 @@ class Installation:
         # A kubelet looks at what its pods mount every minute or so, and at once when a pod changes.
         pods = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
         self.kubectl("annotate", *pods, "--overwrite", f"ml-geometry.io/looked-at={time.monotonic_ns()}")
-        until(lambda: self.told("policy") == text, "the controller sees its policy")
+        until(lambda: self._sees(text), "the controller sees its policy")
+
+    def _sees(self, policy: str) -> bool:
+        try:
+            return self.told("policy") == policy
+        except AssertionError:  # one that is just started answers soon
+            return False
 
     def steps(self, promotion: str, weight: int) -> None:
         """Until its version has so many percent of the requests; an AssertionError when it ended before."""
