@@ -15,7 +15,7 @@ import yaml
 from registry.cli.completion import ModelOption
 from registry.cli.options import MODEL, ContextOption, HomeOption, NamespaceOption, now, say
 from registry.cli.places import Place, installation, state_of
-from registry.domain.errors import InvalidDocument, Refused, RegistryError
+from registry.domain.errors import InvalidDocument, Refused, RegistryError, Unreachable
 from registry.domain.objects import Object, render
 from registry.domain.state import State, release
 from registry.domain.validated import carried, heading, validated
@@ -88,11 +88,24 @@ def release_verb(
         write(found, state_of(found, model), into / RELEASE)
         return
     _git(into, "rev-parse", "--is-inside-work-tree")
+    away: str | None = None
     while True:
+        away = _step(found, model, into, away)
+        time.sleep(LOOK)
+
+
+def _step(found: Place, model: str, into: Path, away: str | None) -> str | None:
+    """Write and commit what changed. Returns why nobody could be asked, told where it is not `away`: a controller that
+    moves to another node is back soon."""
+    try:
         state = state_of(found, model)
         if _is_settled(state, now()) and write(found, state, into / RELEASE):
             commit(into, state)
-        time.sleep(LOOK)
+    except Unreachable as error:
+        if str(error) != away:
+            say(f"{error}; looking again")
+        return str(error)
+    return None
 
 
 def write(found: Place, state: State, path: Path) -> bool:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -49,6 +49,13 @@ def candidate(installation: Installation) -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def unhurried(installation: Installation) -> Iterator[None]:
+    """A machine that runs a cluster beside its tests answers more slowly than production must, and that is no news."""
+    with installation.policy(checklist=[{"check": "latency", "max": 2}]):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def audit(installation: Installation) -> Callable[[], Sequence[Object]]:
     """What the API server of the kind cluster noted of the controller; it is told to note it before the first test."""
     node = installation.node
@@ -65,7 +72,7 @@ def audit(installation: Installation) -> Callable[[], Sequence[Object]]:
     until(lambda: _flags(installation), "the API server notes what the controller does")
 
     def noted() -> Sequence[Object]:
-        read = "cat /var/log/pods/kube-system_kube-apiserver-*/kube-apiserver/*.log"
+        read = "zcat -f /var/log/pods/kube-system_kube-apiserver-*/kube-apiserver/*.log*"
         lines = subprocess.run(["docker", "exec", node, "sh", "-c", read], capture_output=True, text=True, check=True)
         parts = (line.split(" ", 3)[-1] for line in lines.stdout.splitlines() if '"audit.k8s.io/v1"' in line)
         return [json.loads(part) for part in parts]

@@ -92,31 +92,42 @@ class Installation:
         return self.kubectl("get", "--raw", f"{service}/{path}")
 
     @contextmanager
-    def policy(self, **changes: Mapping[str, Any] | str) -> Iterator[None]:
+    def policy(self, **changes: Any) -> Iterator[None]:
         """The policy with other values of some keys, as the controller sees it, as long as the context lasts."""
         before = self.get("configmap", "geometry-policy")["data"]["policy.yaml"]
         wanted = yaml.safe_load(before)
         for key, values in changes.items():
-            wanted[key] = values if isinstance(values, str) else {**wanted.get(key, {}), **values}
-        self._say_policy(yaml.safe_dump(wanted))
+            wanted[key] = {**wanted.get(key, {}), **values} if isinstance(values, Mapping) else values
+        self.say_policy(yaml.safe_dump(wanted))
         try:
             yield
         finally:
-            self._say_policy(before)
+            self.say_policy(before)
 
-    def _say_policy(self, text: str) -> None:
+    def say_policy(self, text: str) -> None:
+        """Let the controller have this policy; returns when it does."""
         change = json.dumps({"data": {"policy.yaml": text}})
         self.kubectl("patch", "configmap", "geometry-policy", "--type", "merge", "--patch", change)
         # A kubelet looks at what its pods mount every minute or so, and at once when a pod changes.
         pods = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
         self.kubectl("annotate", *pods, "--overwrite", f"ml-geometry.io/looked-at={time.monotonic_ns()}")
-        until(lambda: self.told("policy") == text, "the controller sees its policy")
+        until(lambda: self._sees(text), "the controller sees its policy")
 
-    def promotes(self, version: str) -> str:
-        """Ask for it in production; the Promotion's name once its rollout has begun."""
-        promotion = self.ask("promote", version=version, to="production")
-        self.wait(promotion, "condition=Accepted")
-        return promotion
+    def _sees(self, policy: str) -> bool:
+        try:
+            return self.told("policy") == policy
+        except AssertionError:  # one that is just started answers soon
+            return False
+
+    def steps(self, promotion: str, weight: int) -> None:
+        """Until its version has so many percent of the requests; an AssertionError when it ended before."""
+
+        def reached() -> bool:
+            status = self.get("promotion", promotion).get("status", {})
+            assert "ended" not in status, status["message"]
+            return bool(status.get("weight") == weight)
+
+        until(reached, f"{promotion} has {weight} % of the requests", seconds=600)
 
     def aborts(self, promotion: str) -> None:
         """Abort it, and wait until nobody of it is left."""

@@ -31,7 +31,7 @@ def flowing(installation):
 def stepped(installation, candidate, flowing):
     """A canary that has a tenth of the requests; aborted in the end."""
     promotion = installation.ask("promote", version=candidate, to="production", steps=[{"weight": 10, "soak": 600}])
-    installation.wait(promotion, "jsonpath={.status.weight}=10")
+    installation.steps(promotion, 10)
     until(lambda: len(installation.weights()) == 2, "the route shows the step")
     settled = installation.weights()
     yield settled
@@ -117,7 +117,7 @@ def test_while_kserve_is_down_a_rollout_waits_and_goes_on_afterwards(installatio
     installation.wait(promotion, "condition=Accepted")
     assert len(installation.weights()) == 1
     back(installation)
-    installation.wait(promotion, "jsonpath={.status.weight}=10")
+    installation.steps(promotion, 10)
     installation.aborts(promotion)
 
 
@@ -133,11 +133,12 @@ def test_a_controller_that_starts_while_kserve_is_down_moves_weights_all_the_sam
 
 
 def test_an_overlay_that_is_applied_in_the_middle_changes_nothing(installation, stepped):
-    pods = installation.pods()
+    pods, policy = installation.pods(), installation.told("policy")
     installation.kubectl("apply", "--kustomize", "kustomize/overlays/dev")
     until(lambda: installation.acting(), "the controller acts")
     assert installation.weights() == stepped
     assert installation.pods() == pods
+    installation.say_policy(policy)
 
 
 def test_weights_that_somebody_edits_are_put_right(installation, stepped):
@@ -172,7 +173,8 @@ def test_of_two_controllers_one_acts(installation, stepped):
         pods = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
         installation.kubectl("wait", *pods, "--for=condition=PodReadyToStartContainers", "--timeout=60s")
         holder = installation.get("lease", "geometry-controller")["spec"]["holderIdentity"]
-        assert [holder] == [pod["metadata"]["name"] for pod in installation.get(*pods)["items"] if ready(pod)]
+        acting = [pod["metadata"]["name"] for pod in installation.get(*pods)["items"] if ready(pod)]
+        assert [holder.rpartition("_")[0]] == acting
         assert installation.weights() == stepped
     finally:
         installation.kubectl("scale", "deployment/geometry-controller", "--replicas=1")
@@ -189,8 +191,8 @@ def test_a_new_image_arrives_with_the_next_version_only(installation, candidate)
     image, digest = installation.containers(stable)[0]["image"], "ml-geometry/predictor:next"
     installation.tag(image, digest)
     with installation.policy(serving={"image": digest}):
-        promotion = installation.promotes(candidate)
-        installation.wait(promotion, "jsonpath={.status.weight}=10")
+        promotion = installation.ask("promote", version=candidate, to="production")
+        installation.steps(promotion, 10)
         images = {found["image"] for found in installation.containers(f"v{candidate.replace('.', '-')}")}
         assert images == {digest}
         assert {found["image"] for found in installation.containers(stable)} == {image}

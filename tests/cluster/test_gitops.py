@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -21,9 +22,8 @@ def following(installation, overlay) -> Iterator[None]:
     for command in (["init", "--quiet"], ["config", "user.name", "x"], ["config", "user.email", "x@example.com"]):
         subprocess.run(["git", "-C", overlay, *command], check=True)
     asked = ["--context", installation.context, "--namespace", installation.namespace]
-    writer = subprocess.Popen(
-        [sys.executable, "-m", "registry.cli", "manifests", "release", overlay, "--follow", *asked]
-    )
+    geometry = Path(sys.executable).with_name("geometry")
+    writer = subprocess.Popen([geometry, "manifests", "release", overlay, "--follow", *asked])
     ended, applied = threading.Event(), [""]
 
     def sync() -> None:
@@ -50,17 +50,33 @@ def apply(installation, overlay) -> None:
     installation.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=git", *file)
 
 
-def test_a_namespace_rebuilt_from_git_mid_canary_serves_the_validated_version(installation, candidate, tmp_path):
+@pytest.fixture
+def rebuilt(installation, tmp_path):
+    """Everything released is deleted and comes back from git, while no controller is there; then one is again."""
+    controller = ("deployment/geometry-controller",)
+
+    def rebuild() -> None:
+        installation.kubectl("scale", *controller, "--replicas=0")
+        gone = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller", "--for=delete", "--timeout=120s")
+        installation.kubectl("wait", *gone)
+        installation.kubectl("delete", RELEASED, "--all", "--wait", "--timeout=180s")
+        apply(installation, tmp_path)
+
+    yield rebuild
+    installation.kubectl("scale", *controller, "--replicas=1")
+    until(lambda: installation.acting(), "a controller acts")
+
+
+def test_rebuilt_from_git_mid_canary_a_namespace_serves_the_validated_version(
+    installation, candidate, tmp_path, rebuilt
+):
     ((stable, _),) = installation.weights().items()
     steps = [{"weight": 10, "soak": 900}]
     with installation.policy(writeMode="gitops"), following(installation, tmp_path):
         promotion = installation.ask("promote", version=candidate, to="production", steps=steps)
-        installation.wait(promotion, "jsonpath={.status.weight}=10")
+        installation.steps(promotion, 10)
         until(lambda: len(installation.weights()) == 2, "the live route shows the step")
-        installation.kubectl("scale", "deployment/geometry-controller", "--replicas=0")
-        installation.kubectl("wait", "pod", "--selector", "app.kubernetes.io/name=geometry-controller", "--for=delete")
-        installation.kubectl("delete", RELEASED, "--all", "--wait")
-        apply(installation, tmp_path)
+        rebuilt()
         until(lambda: set(installation.answers(20)) == {stable.removeprefix("v")}, "the validated version answers")
         assert installation.weights() == {stable: 100}
         installation.kubectl("scale", "deployment/geometry-controller", "--replicas=1")

@@ -18,7 +18,7 @@ def story(installation, candidate):
     seen = {"stable": stable, "canary": canary, "survivors": survivors}
     with installation.traffic(rate=RATE) as tally:
         promoted = installation.ask("promote", version=version, to="production")
-        seen["stepped"] = installation.wait(promoted, "jsonpath={.status.weight}=10")["status"]
+        installation.steps(promoted, 10)
         seen["promoted"] = installation.wait(promoted, "condition=Complete")["status"]
         installation.kubectl("wait", "httproute/shapes", *weight(100, of=canary), "--timeout=120s")
         seen["in production"] = installation.weights()
@@ -27,7 +27,7 @@ def story(installation, candidate):
         installation.kubectl("wait", "httproute/shapes", *weight(100, of=stable), "--timeout=120s")
         seen["after rollback"] = installation.weights()
         again = installation.ask("promote", version=version, to="production")
-        installation.wait(again, "jsonpath={.status.weight}=10")
+        installation.steps(again, 10)
         installation.control(again, "abort")
         seen["aborted"] = installation.wait(again, "condition=Complete")["status"]
         seen["after abort"] = installation.weights()

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import yaml
 
 from registry.cli.manifests import commit
 from registry.cli.places import LocalPlace, state_of
+from registry.domain.errors import Unreachable
+from registry.domain.state import State
 from registry.store.home import Home
 from tests.fixtures.versions import publish_tiny
 
@@ -76,3 +79,22 @@ def test_a_commit_holds_the_release_alone(served, geometry, tmp_path) -> None:
 def test_following_wants_a_git_folder(served, geometry, tmp_path) -> None:
     found = geometry("manifests", "release", str(tmp_path), "--follow")
     assert (found.code, "not a git repository" in found.told) == (1, True)
+
+
+def test_following_goes_on_after_a_controller_was_away(served, geometry, tmp_path, monkeypatch) -> None:
+    answers = iter([Unreachable("nobody there"), Unreachable("nobody there"), None])
+
+    def asked(found: LocalPlace, model: str) -> State:
+        if problem := next(answers, KeyboardInterrupt()):
+            raise problem
+        return state_of(found, model)
+
+    monkeypatch.setattr("registry.cli.manifests.state_of", asked)
+    monkeypatch.setattr("registry.cli.manifests.LOOK", 0)
+    monkeypatch.setattr("registry.cli.manifests.SETTLE", timedelta(0))
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    for name in ("name", "email"):
+        subprocess.run(["git", "config", f"user.{name}", "x"], cwd=tmp_path, check=True)
+    told = geometry("manifests", "release", str(tmp_path), "--follow").told
+    assert told.count("nobody there; looking again") == 1
+    assert "InferenceService" in kinds(tmp_path / "release.yaml")
