@@ -196,8 +196,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def table(title: str, held_out: Reference, found: Mapping[str, Seen]) -> str:
     """A row a change, a column a signal; the largest distance of a row is marked."""
-    signals = list(next(iter(found.values())).counts)
-    lines = [title, " " * 18 + "".join(f"{signal:>14}" for signal in (*signals, "accuracy"))]
+    one = next(iter(found.values()))
+    columns = [*one.counts, *(() if one.accuracy is None else ("accuracy",))]
+    lines = [title, " " * 18 + "".join(f"{column:>14}" for column in columns)]
     for change, one in found.items():
         away = distances(expected(held_out), one.counts)
         cells = [f"{value:.2f}{'*' if value == max(away.values()) else ' '}" for value in away.values()]
