@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from registry.store import durable
 
-FILE = "fit.npz"
+FILE, PUBLISHING = "fit.npz", "publishing.json"
 _ABOUT = "about"
 _PARTS = ("network", "optimizer", "best")
 
@@ -100,8 +100,25 @@ class Checkpoint:
         durable.clear_asides(self.directory)  # of writes that were killed
         durable.replace(self.path, content.getvalue())
 
-    def clear(self) -> None:
-        """Forget it: the run is done. A folder of its own goes with it."""
-        self.path.unlink(missing_ok=True)
-        with suppress(OSError):
-            self.directory.rmdir()
+
+def publishing(directory: Path, *, wish: str, run_id: str) -> None:
+    """Write down, before a version is published, of which MLflow run it will be. wish: what was asked for."""
+    durable.make_directory(directory)
+    durable.replace(directory / PUBLISHING, json.dumps({"wish": wish, "run": run_id}).encode())
+
+
+def was_publishing(directory: Path, *, wish: str) -> str | None:
+    """The MLflow run of whoever was asked for the same and was about to publish; None where nobody was."""
+    try:
+        found = json.loads((directory / PUBLISHING).read_bytes())
+        return str(found["run"]) if found["wish"] == wish else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def clear(directory: Path) -> None:
+    """Forget all of it: the run is done. A folder of its own goes with it."""
+    for name in (FILE, PUBLISHING):
+        (directory / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        directory.rmdir()

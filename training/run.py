@@ -26,7 +26,7 @@ from registry.store.versions import VerifiedVersion
 from training import publish
 from training.architectures import SIDES, build, continued, served
 from training.calibrate import fit_temperature
-from training.checkpoint import Checkpoint
+from training.checkpoint import Checkpoint, clear, publishing, was_publishing
 from training.dataset import Dataset, folders, rendered
 from training.errors import DatasetError, NotTracked, ResumeError
 from training.evaluate import Report, evaluate
@@ -128,6 +128,8 @@ def run(
     Raises Refused (the version exists), NotFound (baseline or version to resume), Unreachable (no MLflow at the start),
     NotVerified, TrainingError and its kinds. MLflow failing later is in the outcome.
     """
+    if (done := _published_before(settings, home, tracking_uri, reporter.say)) is not None:
+        return done
     try:
         job = replace(prepare(settings, home=home, say=reporter.say), given=dataset)
     except Refused:
@@ -202,11 +204,13 @@ def _tracked(job: Job, dataset: Dataset, tracked: Run, reporter: Reporter) -> Ou
     if job.key:
         trained = replace(trained, int8=attempt(trained.model, dataset, trained.report))
     _record(trained, dataset, tracked)
+    if settings.checkpoint is not None:
+        publishing(settings.checkpoint, wish=_wish(settings), run_id=tracked.run_id)
     manifest = _published(job, job.key, trained, dataset, lineage) if job.key else None
     if manifest is not None:
         tracked.register(settings.model, version=manifest.version, digest=manifest.digest)
-    if checkpoint is not None:
-        checkpoint.clear()
+    if settings.checkpoint is not None:
+        clear(settings.checkpoint)
     return Outcome(
         run_id=tracked.run_id,
         run_url=tracked.url,
@@ -236,6 +240,28 @@ def _checkpoint(job: Job, dataset: Dataset) -> Checkpoint | None:
         "code": publish.code_version(Path(__file__).parent),
     }
     return Checkpoint(settings.checkpoint, sha256(canonical_bytes(decisive)))
+
+
+def _wish(settings: Settings) -> str:
+    return sha256(repr(settings).encode())
+
+
+def _published_before(settings: Settings, home: Home, tracking_uri: str, say: Callable[[str], None]) -> Outcome | None:
+    """What a run published that was killed before it could say so: asked again, it is not done again."""
+    place = settings.checkpoint
+    run_id = was_publishing(place, wish=_wish(settings)) if place and settings.register else None
+    if place is None or run_id is None:
+        return None
+    for version in home.versions().versions(settings.model):
+        verified = home.versions().verify(settings.model, version, home.trust())
+        card = publish.read_card(verified)
+        if card.lineage.run_id == run_id:
+            say(f"{settings.model} {version} was published already, by the run that was interrupted")
+            _complete(replace(settings, version=version), home, tracking_uri, say)
+            clear(place)
+            found = card.metrics
+            return Outcome(run_id, tracking_uri, settings.model, version, verified.digest, found.accuracy, found.ece)
+    return None
 
 
 def finish(network: "keras.Model", dataset: Dataset) -> Trained:

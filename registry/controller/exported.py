@@ -51,7 +51,7 @@ _OF_VERSION = ("model", "version")
 _OF_SIGNAL = ("model", "version", "signal")
 
 FAMILIES = (
-    Family(CONFLICTS, "Turns of a model that somebody else's write overtook; each is decided again.", counter=True),
+    Family(CONFLICTS, "Turns and writes that somebody else's write overtook; each is tried again.", counter=True),
     Family(LAST_TURN, "When the last turn ended that decided for this model, 0 before the first.", ("model",)),
     Family(PROBLEM, "1 while something keeps the model from being acted upon.", ("model",)),
     Family(PHASE, "1 for the present one.", ("model", "phase")),

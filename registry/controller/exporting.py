@@ -51,7 +51,7 @@ class Exported(Collector):
 
     def _samples(self) -> Iterator[Sample]:
         controller = self.controller
-        yield Sample(exported.CONFLICTS, (), controller.conflicts)
+        yield Sample(exported.CONFLICTS, (), controller.conflicts + controller.substrate.conflicts)
         kept = controller.backups.kept if controller.backups else None
         yield Sample(exported.BACKUP_TIME, (), seconds(kept.last if kept else None))
         yield Sample(exported.BACKUP_EVERY, (), (kept.every if kept else None) or 0.0)

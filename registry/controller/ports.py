@@ -24,6 +24,10 @@ class Substrate(Protocol):
     """
 
     @property
+    def conflicts(self) -> int:
+        """Writes so far that somebody else's overtook; each is tried again."""
+
+    @property
     def proxy_url(self) -> str | None:
         """Where the proxy answers for itself, None where there is no such address."""
 

@@ -39,6 +39,7 @@ class FakeSubstrate:
     """The port of one controller."""
 
     proxy_url = "http://proxy"
+    conflicts = 0
 
     def __init__(self, cluster: Cluster, machine: Machine) -> None:
         self._cluster = cluster

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.training.test_fit import Log
-from training.checkpoint import Checkpoint, Standing
+from training.checkpoint import Checkpoint, Standing, clear, publishing, was_publishing
 from training.fit import batches, fit
 from training.progress import reporter
 from training.split import Split
@@ -87,7 +87,7 @@ def test_what_is_written_is_what_is_read(tmp_path):
     assert (found.history, found.loss, found.waited, found.epochs) == (STANDING.history, 0.25, 1, 1)
     assert same(found.network, STANDING.network)
     assert found.optimizer[0].dtype == np.int64
-    checkpoint.clear()
+    clear(tmp_path)
     assert checkpoint.read() is None
 
 
@@ -123,3 +123,12 @@ def test_batches_go_on_where_an_epoch_ended():
     for _ in range(2 * 3):
         next(whole)
     assert np.array_equal(next(whole)[0], next(batches(train, batch=3, seed=1, done=2))[0])
+
+
+def test_who_was_about_to_publish_is_known_to_who_is_asked_for_the_same(tmp_path):
+    folder = tmp_path / "new"
+    assert was_publishing(folder, wish="a") is None
+    publishing(folder, wish="a", run_id="1f")
+    assert (was_publishing(folder, wish="a"), was_publishing(folder, wish="b")) == ("1f", None)
+    clear(folder)
+    assert not folder.exists()

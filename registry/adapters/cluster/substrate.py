@@ -64,6 +64,7 @@ class ClusterSubstrate:
         self.scrape = PodScrape(self.answering, lambda: policy().envoy)
         self.outcomes = PodOutcomes(self.answering)
         self._api = api
+        self.conflicts = 0
         self._templates = replace(templates, namespace=api.namespace)
         self._policy = policy
         self._events = Events(api)
@@ -134,6 +135,7 @@ class ClusterSubstrate:
             try:
                 self._step(release, self._policy(), now)
             except Conflict as error:
+                self.conflicts += 1
                 _log.info("apply.conflict model=%s reason=%s", release.model, error)
             except RegistryError as error:
                 self._complain(release.model, str(error))

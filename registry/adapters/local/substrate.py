@@ -62,7 +62,7 @@ class LocalSubstrate:
         serving: Serving,
         drain: timedelta = DRAIN,
     ) -> None:
-        self.metrics = ""
+        self.metrics, self.conflicts = "", 0
         self.gateway = Gateway(directory=home / anchors.DIRECTORY, logs=program.logs, ports=ports)
         self._home = home
         self._program = program

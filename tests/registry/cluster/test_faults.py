@@ -17,6 +17,7 @@ def test_a_write_that_fails_is_made_again_from_a_new_look(
     driver.server.fail("PATCH", plural, status, after=after)
     driver.serve("1:100")
     assert driver.cluster.weights() == {"shapes-v1": 100}
+    assert driver.substrate.conflicts == (status == 409)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503, SILENCE])

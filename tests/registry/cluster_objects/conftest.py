@@ -53,6 +53,7 @@ class ObeyingSubstrate:
     releases: dict[Model, Release] = field(default_factory=dict)
     since: datetime | None = None
     proxy_url: str | None = None
+    conflicts: int = 0
 
     def start(self, now: datetime) -> None: ...
 
