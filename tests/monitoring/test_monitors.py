@@ -58,14 +58,12 @@ def test_monitors_ask_ports_that_the_pods_have(chart):
 
 
 def relabelled(monitor, labels):
-    """Prometheus' own meaning of the relabelling of a target, as far as the chart uses it; None: dropped."""
+    """Prometheus' own meaning of the relabelling of a target, as far as the chart uses it."""
     found = {"job": "monitoring/x", "container": "c", "endpoint": "http", **labels}
     for rule in monitor["spec"]["podMetricsEndpoints"][0]["relabelings"]:
         source = ";".join(found.get(name, "") for name in rule.get("sourceLabels", ()))
         match = re.fullmatch(rule.get("regex", "(.*)"), source)
         action = rule.get("action", "replace")
-        if action == "drop" and match:
-            return None
         if action == "labeldrop":
             found = {name: value for name, value in found.items() if not re.fullmatch(rule["regex"], name)}
         if action == "replace" and match:
@@ -78,18 +76,11 @@ def relabelled(monitor, labels):
 )
 def test_a_predictors_series_bear_service_and_revision(chart, service, revision):
     seen = {
-        "__meta_kubernetes_pod_phase": "Running",
         "__meta_kubernetes_pod_label_serving_kserve_io_inferenceservice": service,
         "__meta_kubernetes_pod_label_app": f"isvc.{service}-{revision}-predictor",
     }
     found = relabelled(monitors(chart)["monitoring-predictors"], seen)
     assert found == {"job": "ml-geometry-predictor", "service": service, "revision": revision}
-
-
-def test_a_pod_that_ended_is_no_target(chart):
-    assert all(
-        relabelled(monitor, {"__meta_kubernetes_pod_phase": "Failed"}) is None for monitor in monitors(chart).values()
-    )
 
 
 def test_prometheus_understands_what_the_operator_makes_of_monitors(chart, tmp_path):
