@@ -174,9 +174,10 @@ def page(watch, name, *, promised, severity="critical"):
     assert set(watch.told) == {key}
 
 
-def test_a_model_that_fails_pages_for_its_errors_alone(place, watch):
-    with broken(place, fail=1.0):
-        page(watch, "GeometryAvailabilityBurn", promised=90)
+@pytest.mark.parametrize(("share", "promised"), [(1.0, 90), (0.05, 18 * 60)])
+def test_a_model_that_fails_pages_for_its_errors_alone(place, watch, share, promised):
+    with broken(place, fail=share):
+        page(watch, "GeometryAvailabilityBurn", promised=promised)
 
 
 def test_a_model_that_is_slow_pages_for_its_latency_alone(place, watch):
