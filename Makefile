@@ -34,7 +34,7 @@ EXTRAS := predictor registry cluster training local
 .DEFAULT_GOAL := help
 .PHONY: help install lint format test test-monitoring coverage conformance soak truth chaos simulate prove bench \
 	train serve predict demo demo-bad demo-down mlflow monitoring doctor \
-	kind-up kind-down kind-load kind-logs docker-build images deploy k8s-deploy test-cluster docker-stack dashboards verify lock clean
+	kind-up kind-down kind-load kind-logs docker-build images deploy k8s-deploy test-cluster docker-stack verify lock clean
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -176,10 +176,8 @@ test-cluster: $(READY) ## Tests with a real API server, as in the kind cluster (
 docker-stack: ## Two predictors behind Envoy 8000, MLflow 5000, Prometheus 9090, Grafana 3000 (SERVE=3)
 	stack/up
 
-dashboards: $(READY) ## Write the dashboards' JSON anew from their code
+verify: lock ## Is everything that is generated fresh? (needs uv)
 	$(BIN)/python -m charts.monitoring.generate
-
-verify: lock dashboards ## Is everything that is generated fresh? (needs uv)
 	git diff --exit-code
 
 lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv; LOCK_FLAGS=--upgrade for newer versions)
