@@ -19,7 +19,7 @@ _ADVICE: Mapping[Check, str] = {
     Check.CALIBRATION: _TRAIN,
     Check.PARITY: _TRAIN,
     Check.INT8: "let the policy serve fp32 (serving: {variant: fp32})",
-    Check.LATENCY: "look at its staging revision (`geometry local status`), then promote it again",
+    Check.LATENCY: "look at its staging revision (`geometry status`), then promote it again",
 }
 
 

@@ -96,9 +96,12 @@ def examine(
 
 
 def examine_latency(
-    candidate: Candidate, latency: Latency | None, *, rules: Sequence[CheckRule], slo: Slo
+    candidate: Candidate, latency: Latency | None, *, rules: Sequence[CheckRule], slo: Slo, problem: str | None = None
 ) -> CheckResult:
-    """The answer of the staging revision. latency: None where none was ready to be asked. slo: for a card without."""
+    """The answer of the staging revision. latency: None where none was ready to be asked. slo: for a card without.
+
+    problem: what keeps it from being ready, in the substrate's words.
+    """
     asked = Rules(rules)
     limit = asked.limit(Check.LATENCY)
     if limit is None and candidate.card is not None:
@@ -106,7 +109,8 @@ def examine_latency(
     want = f"99 % of {asked.requests} requests within {_milliseconds(limit)}"
     result = CheckResult(Check.LATENCY, Outcome.UNKNOWN, "", want, required=asked.required(Check.LATENCY))
     if latency is None:
-        return replace(result, got="no staging revision was ready to be asked")
+        told = f" ({problem})" if problem is not None else ""
+        return replace(result, got=f"no staging revision was ready to be asked{told}")
     if limit is None:
         return replace(result, got="no card.json, so no objective")
     got = f"p99 {_milliseconds(latency.p99)} of {latency.requests} requests, {latency.failed} failed"

@@ -83,7 +83,14 @@ def _checks(turn: Turn, question: Question) -> tuple[tuple[CheckResult, ...], bo
     if question.to != Stage.PRODUCTION:
         return results, False
     measured = turn.observation.latency.get(version)
-    latency = examine_latency(candidate, measured, rules=rules, slo=turn.policy.slo.complete())
+    seen = turn.observation.revisions.get(version)
+    latency = examine_latency(
+        candidate,
+        measured,
+        rules=rules,
+        slo=turn.policy.slo.complete(),
+        problem=seen.problem if seen is not None else None,
+    )
     known = version in turn.observation.latency
     if not known and latency.required and not question.force and question.waited < PATIENCE:
         return results, True

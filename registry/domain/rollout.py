@@ -45,13 +45,15 @@ def advance(turn: Turn, rollout: Rollout) -> Decision:
     if fault is not None:
         return Decision((_rolled_back(rollout, fault, {}),), memory)
     if not turn.jumped and (turn.now - rollout.started).total_seconds() > rollout.plan.deadline:
-        return Decision((_expired(rollout, f"undecided after {rollout.plan.deadline:g} s", {}),), memory)
+        reason = f"undecided after {rollout.plan.deadline:g} s"
+        unready = f"; {_without_endpoint(canary)}" if canary is not None and not canary.ready else ""
+        return Decision((_expired(rollout, reason + unready, {}),), memory)
     ready = canary is not None and canary.ready and canary.digest == turn.state.version(rollout.version).digest
     if rollout.step < 0 or rollout.withheld:
         waits = rollout.step < 0 and rollout.paused is not None
         return Decision((_go_on(turn, rollout),) if ready and not waits else (), memory)
     if canary is None or not canary.ready:
-        reason = "the canary has no ready endpoint"
+        reason = _without_endpoint(canary)
         withheld = Draft(Kind.WITHHELD, CONTROLLER, {"version": rollout.version, "weight": 0, "reason": reason})
         return Decision((withheld,), memory)
     problem = None if ready else "the canary did not say which digest it serves"
@@ -136,6 +138,12 @@ def absolute_fault(
     if not waiting and not turn.jumped and unready is not None and turn.now - unready > NO_ENDPOINT:
         return f"no ready endpoint for {(turn.now - unready).total_seconds():.0f} s"
     return None
+
+
+def _without_endpoint(canary: ObservedRevision | None) -> str:
+    """With what keeps it from having one, in the substrate's words."""
+    told = f" ({canary.problem})" if canary is not None and canary.problem else ""
+    return f"the canary has no ready endpoint{told}"
 
 
 def _go_on(turn: Turn, rollout: Rollout) -> Draft:

@@ -1,13 +1,26 @@
 """The cluster that `make kind-up` makes, or another: GEOMETRY_CONTEXT, GEOMETRY_NAMESPACE, GEOMETRY_GATEWAY and
 GEOMETRY_HOST name it."""
 
+import json
 import os
 import shutil
 import subprocess
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from tests.cluster.installation import Installation
+from tests.cluster.installation import Installation, Object, until
+
+AUDIT = """\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: Metadata
+    users: ["system:serviceaccount:{namespace}:geometry-controller"]
+  - level: None
+"""
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +40,51 @@ def installation() -> Installation:
     if ran.returncode != 0:
         pytest.skip(f"{found.context}, {found.namespace}: no model is served ({ran.stderr.strip()}): make kind-up")
     return found
+
+
+@pytest.fixture(scope="session")
+def candidate(installation: Installation) -> str:
+    """A version beside the one that serves, trained by a Job; GEOMETRY_VERSION names one that is there."""
+    return os.environ.get("GEOMETRY_VERSION") or installation.train("e2e-" + uuid.uuid4().hex[:5])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unhurried(installation: Installation) -> Iterator[None]:
+    """A machine that runs a cluster beside its tests answers more slowly than production must, and that is no news."""
+    with installation.policy(checklist=[{"check": "latency", "max": 2}]):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def audit(installation: Installation) -> Callable[[], Sequence[Object]]:
+    """What the API server of the kind cluster noted of the controller; it is told to note it before the first test."""
+    node = installation.node
+    if shutil.which("docker") is None or subprocess.run(["docker", "inspect", node], capture_output=True).returncode:
+        return lambda: pytest.skip(f"{node} is no kind node here: its API server was not told to note anything")
+    # The kubelet starts the API server anew with what its manifest says; certificates are mounted there already.
+    policy = AUDIT.format(namespace=installation.namespace)
+    begin = (
+        "cat > /etc/kubernetes/pki/audit.yaml; cd /etc/kubernetes/manifests; grep -q audit-log kube-apiserver.yaml || "
+        "sed -i 's,^    - kube-apiserver$,&\\n    - --audit-log-path=-"
+        "\\n    - --audit-policy-file=/etc/kubernetes/pki/audit.yaml,' kube-apiserver.yaml"
+    )
+    subprocess.run(["docker", "exec", "-i", node, "sh", "-c", begin], input=policy, text=True, check=True)
+    until(lambda: _flags(installation), "the API server notes what the controller does")
+
+    def noted() -> Sequence[Object]:
+        read = "cat /var/log/pods/kube-system_kube-apiserver-*/kube-apiserver/*.log"
+        lines = subprocess.run(["docker", "exec", node, "sh", "-c", read], capture_output=True, text=True, check=True)
+        parts = (line.split(" ", 3)[-1] for line in lines.stdout.splitlines() if '"audit.k8s.io/v1"' in line)
+        return [json.loads(part) for part in parts]
+
+    return noted
+
+
+def _flags(installation: Installation) -> bool:
+    """Whether the API server that answers now was started with an audit log."""
+    server = ("--namespace", "kube-system", "get", "pods", "--selector", "component=kube-apiserver", "--output", "json")
+    asked = ["kubectl", "--context", installation.context, "--request-timeout=5s", *server]
+    ran = subprocess.run(asked, capture_output=True, text=True, check=False)
+    pods = json.loads(ran.stdout)["items"] if ran.returncode == 0 else ()
+    started = [pod["spec"]["containers"][0]["command"] for pod in pods if pod["status"]["phase"] == "Running"]
+    return any("--audit-log-path=-" in command for command in started)

@@ -2,10 +2,14 @@
 
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import yaml
 
 from training.traffic import Shot, Tally, flowing, shots
 
@@ -23,6 +27,11 @@ class Installation:
     namespace: str
     gateway: str
     host: str
+
+    @property
+    def node(self) -> str:
+        """The container that is the kind cluster's node."""
+        return f"{self.context.removeprefix('kind-')}-control-plane"
 
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
         """Its stdout; a failure is an AssertionError with its stderr."""
@@ -77,6 +86,76 @@ class Installation:
         found = {part["name"].removeprefix("shapes-").removesuffix("-predictor"): part for part in rule["backendRefs"]}
         return {name: part["weight"] for name, part in found.items() if part["weight"]}
 
+    def told(self, path: str) -> str:
+        """What the controller lets be read, through the API server's service proxy."""
+        service = f"/api/v1/namespaces/{self.namespace}/services/geometry-controller:http/proxy"
+        return self.kubectl("get", "--raw", f"{service}/{path}")
+
+    @contextmanager
+    def policy(self, **changes: Any) -> Iterator[None]:
+        """The policy with other values of some keys, as the controller sees it, as long as the context lasts."""
+        before = self.get("configmap", "geometry-policy")["data"]["policy.yaml"]
+        wanted = yaml.safe_load(before)
+        for key, values in changes.items():
+            wanted[key] = {**wanted.get(key, {}), **values} if isinstance(values, Mapping) else values
+        self.say_policy(yaml.safe_dump(wanted))
+        try:
+            yield
+        finally:
+            self.say_policy(before)
+
+    def say_policy(self, text: str) -> None:
+        """Let the controller have this policy; returns when it does."""
+        change = json.dumps({"data": {"policy.yaml": text}})
+        self.kubectl("patch", "configmap", "geometry-policy", "--type", "merge", "--patch", change)
+        # A kubelet looks at what its pods mount every minute or so, and at once when a pod changes.
+        pods = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
+        self.kubectl("annotate", *pods, "--overwrite", f"ml-geometry.io/looked-at={time.monotonic_ns()}")
+        until(lambda: self.told("policy") == text, "the controller sees its policy")
+
+    def steps(self, promotion: str, weight: int) -> None:
+        """Until its version has so many percent of the requests; an AssertionError when it ended before."""
+
+        def reached() -> bool:
+            status = self.get("promotion", promotion).get("status", {})
+            assert "ended" not in status, status["message"]
+            return bool(status.get("weight") == weight)
+
+        until(reached, f"{promotion} has {weight} % of the requests", seconds=600)
+
+    def aborts(self, promotion: str) -> None:
+        """Abort it, and wait until nobody of it is left."""
+        self.control(promotion, "abort")
+        self.wait(promotion, "condition=Complete")
+
+    def acting(self) -> bool:
+        """Whether a controller is there, ready and the only one."""
+        found = self.get("deployment", "geometry-controller")
+        status, wanted = found["status"], found["metadata"]["generation"]
+        known = status.get("observedGeneration") == wanted
+        return known and status.get("replicas") == status.get("readyReplicas") == status.get("updatedReplicas") == 1
+
+    def image(self, workload: str) -> str:
+        """Of its first container."""
+        return str(self.get(workload)["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    def tag(self, image: str, name: str) -> None:
+        """Bring an image into the kind cluster under another name."""
+        cluster = self.context.removeprefix("kind-")
+        for command in (["docker", "tag", image, name], ["kind", "load", "docker-image", "--name", cluster, name]):
+            subprocess.run(command, check=True, capture_output=True)
+
+    def template(self, cronjob: str, name: str) -> Object:
+        """A Job from a CronJob's template, not created yet."""
+        made = ("job", name, f"--from={cronjob}", "--dry-run=client", "--output", "json")
+        job: Object = json.loads(self.kubectl("create", *made))
+        return job
+
+    def containers(self, revision: str) -> Sequence[Object]:
+        """Of each pod of a revision: the container that serves, as it is wanted."""
+        pods = self.get("pods", "--selector", f"app=isvc.shapes-{revision}-predictor")["items"]
+        return [pod["spec"]["containers"][0] for pod in pods]
+
     def pods(self, revision: str = "") -> dict[str, int]:
         """Restarts by uid of the predictors' pods, or of those of one revision."""
         label = f"app=isvc.shapes-{revision}-predictor" if revision else "serving.kserve.io/inferenceservice=shapes"
@@ -91,5 +170,29 @@ class Installation:
         with flowing(self.gateway, self.pictures(), rate=rate) as tally:
             yield tally
 
+    def answers(self, count: int) -> Counter[str]:
+        """By which version so many requests were answered; "" are those that failed."""
+        with self.traffic(rate=20) as tally:
+            until(lambda: tally.sent >= count, f"{count} answers")
+        return tally.answers + Counter({"": len(tally.failures)})
+
+    def approve(self, version: str, digest: str) -> None:
+        """An Approval in the caller's name."""
+        made = {
+            "apiVersion": "ml-geometry.io/v1alpha1",
+            "kind": "Approval",
+            "metadata": {"generateName": "said-"},
+            "spec": {"model": "shapes", "version": version, "digest": digest, "by": self.caller()},
+        }
+        self.kubectl("create", "--filename", "-", given=json.dumps(made))
+
     def pictures(self) -> Sequence[Shot]:
         return shots(f"http://{self.host}", "shapes", seed=11, count=64)
+
+
+def until(holds: Callable[[], bool], what: str, *, seconds: float = 180) -> None:
+    """Look until it holds; an AssertionError that says what did not."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
+        time.sleep(0.5)

@@ -1,8 +1,5 @@
 """A version goes in and out under live traffic: no request fails, no pod that should survive restarts."""
 
-import os
-import uuid
-
 import pytest
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
@@ -12,18 +9,16 @@ RATE = 200.0
 
 
 @pytest.fixture(scope="module")
-def story(installation):
+def story(installation, candidate):
     """Train, promote, roll back, promote again and abort under traffic; what was seen at each point."""
     ((stable, share),) = installation.weights().items()
     assert share == 100
     survivors = installation.pods(stable)
-    # A version that is there saves the minutes of a training.
-    version = os.environ.get("GEOMETRY_VERSION") or installation.train("e2e-" + uuid.uuid4().hex[:5])
-    canary = f"v{version.replace('.', '-')}"
+    version, canary = candidate, f"v{candidate.replace('.', '-')}"
     seen = {"stable": stable, "canary": canary, "survivors": survivors}
     with installation.traffic(rate=RATE) as tally:
         promoted = installation.ask("promote", version=version, to="production")
-        seen["stepped"] = installation.wait(promoted, "jsonpath={.status.weight}=10")["status"]
+        installation.steps(promoted, 10)
         seen["promoted"] = installation.wait(promoted, "condition=Complete")["status"]
         installation.kubectl("wait", "httproute/shapes", *weight(100, of=canary), "--timeout=120s")
         seen["in production"] = installation.weights()
@@ -32,7 +27,7 @@ def story(installation):
         installation.kubectl("wait", "httproute/shapes", *weight(100, of=stable), "--timeout=120s")
         seen["after rollback"] = installation.weights()
         again = installation.ask("promote", version=version, to="production")
-        installation.wait(again, "jsonpath={.status.weight}=10")
+        installation.steps(again, 10)
         installation.control(again, "abort")
         seen["aborted"] = installation.wait(again, "condition=Complete")["status"]
         seen["after abort"] = installation.weights()

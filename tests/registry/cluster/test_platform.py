@@ -50,3 +50,11 @@ def test_a_webhook_that_is_down_is_no_refusal(driver: Driver) -> None:
     driver.server.fail("POST", "inferenceservices", 500)
     with pytest.raises(Unreachable, match="injected"):
         driver.substrate.start(START)
+
+
+def test_where_a_model_serves_a_webhook_that_is_down_keeps_no_controller_from_moving_weights(driver: Driver) -> None:
+    driver.serve("1:90", "2:10")
+    driver.server.fail("POST", "inferenceservices", 500)
+    driver.substrate.start(START)
+    driver.serve("1:100")
+    assert driver.cluster.weights() == {"shapes-v1": 100}

@@ -92,6 +92,7 @@ class Running:
     unready_since: datetime | None = None
     pods: int = 1
     out_of_memory: bool = False
+    problem: str | None = None
     good: int = 0
     refused: int = 0
     errors: int = 0
@@ -122,6 +123,7 @@ class Running:
             unready_since=self.unready_since,
             pods=self.pods,
             out_of_memory=self.out_of_memory,
+            problem=self.problem,
         )
 
 

@@ -9,7 +9,7 @@ from registry.domain.observation import Latency
 from registry.domain.policy import Serving
 from registry.domain.state import release
 from registry.domain.version import Version
-from tests.registry.domain.builders import QUICK, V1, V2, V3, Installation, candidate, idle, kinds, promoted
+from tests.registry.domain.builders import QUICK, V1, V2, V3, Installation, Running, candidate, idle, kinds, promoted
 
 GOOD, SLOW = Latency(100, 0, 0.02), Latency(100, 0, 0.3)
 
@@ -53,6 +53,13 @@ def test_a_staging_revision_that_never_gets_ready_is_refused_as_not_to_be_asked(
     assert place.turn(119).drafts == ()
     (refused,) = place.turn(1).drafts
     assert "latency: got no staging revision was ready to be asked" in refused.data["reason"]
+
+
+def test_the_refusal_says_what_keeps_a_staging_revision_from_being_ready() -> None:
+    place = measuring()
+    place.running[V2] = Running(ready=False, problem="Unschedulable: 0/1 nodes are available: 1 Insufficient cpu")
+    (refused,) = place.turn(120).drafts
+    assert "to be asked (Unschedulable: 0/1 nodes are available: 1 Insufficient cpu), wanted" in refused.data["reason"]
 
 
 def test_what_is_in_staging_already_is_measured_without_another_entry() -> None:

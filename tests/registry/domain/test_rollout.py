@@ -17,6 +17,7 @@ from tests.registry.domain.builders import (
     V1,
     V2,
     Installation,
+    Running,
     digest,
     idle,
     kinds,
@@ -134,6 +135,14 @@ def test_clean_answers_lead_through_every_step_to_production() -> None:
     assert [kind for kind in kinds(found) if kind not in ("evidence", "verdict")] == ["stepped", "promoted"]
     assert [entry.data["weight"] for entry in found if entry.kind == "stepped"] == [50]
     assert (place.state.previous, place.state.version(V1).stage) == (V1, Stage.ARCHIVED)
+
+
+def test_a_canary_that_was_never_ready_is_withdrawn_with_what_kept_it_from_being_so() -> None:
+    place = stepping(with_policy(QUICK, deadline=600))
+    place.running[V2] = Running(ready=False, problem="ImagePullBackOff: no such image")
+    place.turns(lambda it: it.state.rollout is None)
+    told = "undecided after 600 s; the canary has no ready endpoint (ImagePullBackOff: no such image)"
+    assert place.entries[-1].data["reason"] == told
 
 
 def test_without_traffic_it_holds_until_the_deadline_and_is_withdrawn_without_blame() -> None:
