@@ -176,7 +176,8 @@ test-cluster: $(READY) ## Tests with a real API server, as in the kind cluster (
 docker-stack: ## Two predictors behind Envoy 8000, MLflow 5000, Prometheus 9090, Grafana 3000 (SERVE=3)
 	stack/up
 
-verify: lock ## Is everything that is generated fresh? (needs uv)
+verify: $(READY) lock ## Is everything that is generated fresh? (needs uv)
+	$(BIN)/python -m charts.monitoring.generate
 	git diff --exit-code
 
 lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv; LOCK_FLAGS=--upgrade for newer versions)

@@ -101,6 +101,18 @@ def of_kind(objects: tuple[Object, ...], kind: str) -> dict[str, Object]:
     return {found["metadata"]["name"]: found for found in objects if found["kind"] == kind}
 
 
+def values() -> Object:
+    """The chart's own."""
+    found: Object = yaml.safe_load((CHART / "values.yaml").read_text())
+    return found
+
+
+def given(chart: Chart) -> Object:
+    """The values that the dependency gets."""
+    shown: Object = json.loads(of_kind(chart.rendered(), "ConfigMap")["given-to-the-stack"]["data"]["values.json"])
+    return shown
+
+
 @functools.cache
 def custom_kinds() -> dict[str, jsonschema.Draft202012Validator]:
     """The operator's schemas by kind, refusing every field that they do not know."""

@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from predictor.metrics import Metrics
+from predictor.served import Served
+from registry.controller.exported import FAMILIES, NAMES, TURN_SECONDS, TURNS
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "monitoring"
@@ -27,8 +32,9 @@ CHOSEN = {
 _NAME = re.compile(r"\b(?:ml_geometry|envoy_cluster_upstream|process)_[a-z0-9_]+(?::[a-z0-9_]+)*\b")
 _SELECTOR = re.compile(r"\b(ml_geometry_[a-z0-9_:]+)\{([^}]*)\}")
 _LABEL = re.compile(r"(\w+)(?:=~|!~|!=|=)\"")
-_LITERAL = re.compile(r'["\'](ml_geometry_[a-z_]+|process_[a-z_]+)["\']')
-_SUFFIXES = ("_total", "_bucket", "_sum", "_count", "_info")
+SAMPLED = f"{TURN_SECONDS}_bucket"
+SCRAPED = {"namespace", "job", "pod", "service", "revision"}
+"""Labels that come from the scrape."""
 
 FROM_ELSEWHERE = {"envoy_cluster_upstream_rq_xx", "up"}
 """Exported by Envoy and by Prometheus itself."""
@@ -79,11 +85,14 @@ def filled(expr: str) -> str:
     return expr
 
 
-def exported() -> set[str]:
-    """Names that stand in the code of predictor and registry, with the suffixes that their kinds bring."""
-    sources = (path.read_text() for package in ("predictor", "registry") for path in (ROOT / package).rglob("*.py"))
-    literal = {name for source in sources for name in _LITERAL.findall(source)}
-    return literal | {name.removesuffix("_total") + suffix for name in literal for suffix in _SUFFIXES}
+def exported(served: Served) -> dict[str, set[str]]:
+    """Every metric of predictors, as one of this version tells them, and of the controller, with its labels."""
+    found = {SAMPLED: {"le"}, **{name: {"result"} if name == TURNS else set() for name in NAMES}}
+    found = {**found, **{family.name: set(family.labels) for family in FAMILIES}}
+    told = text_string_to_metric_families(Metrics(served).text()[0].decode())
+    for sample in (sample for family in told for sample in family.samples):
+        found.setdefault(sample.name, set()).update(sample.labels)
+    return found
 
 
 def recorded() -> set[str]:

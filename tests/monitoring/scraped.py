@@ -25,6 +25,7 @@ def scrape_config(monitor: Object, pods: Iterable[Object]) -> Object:
         "metrics_path": endpoint["path"],
         "static_configs": [target for pod in seen for target in discovered(pod)],
         "relabel_configs": [
+            {"action": "drop", "source_labels": ["__meta_kubernetes_pod_phase"], "regex": "(Failed|Succeeded)"},
             *_selected(spec["selector"]),
             {
                 "action": "keep",

@@ -2,12 +2,15 @@
 
 import re
 import subprocess
+from collections import defaultdict
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from predictor import metrics as predictor
 from predictor.errors import SERVER_REASONS
+from registry.cli.app import add_plugins, app
 from registry.controller import exported as controller
 from tests.monitoring.programs import program
 from tests.monitoring.rulefiles import CASES, FILES, ROOT, RULES, TESTS, case_names, metrics, rules
@@ -16,6 +19,7 @@ ALERTS = tuple(rule for rule in rules() if rule.alert)
 RECORDED = tuple(rule for rule in rules() if not rule.alert)
 NAMES = case_names()
 SERIES = {"up"}
+GROUPS = ("local", "models", "keys", "data", "manifests")
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 
 
@@ -35,6 +39,13 @@ def test_prometheus_takes_the_rules():
 def test_the_rules_pass_their_tests(path):
     tested = subprocess.run([program("promtool"), "test", "rules", path], capture_output=True, text=True)
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
+def test_what_is_recorded_is_there_when_alerts_are_evaluated(path):
+    tests = yaml.safe_load(path.read_text())
+    documents = [yaml.safe_load((path.parent / name).read_text()) for name in tests["rule_files"]]
+    assert tests["group_eval_order"] == [group["name"] for document in documents for group in document["groups"]]
 
 
 def test_alertmanager_takes_the_routes():
@@ -80,6 +91,19 @@ def test_every_alert_has_a_page_that_says_what_to_do(name):
     page = (ROOT / "docs" / "runbooks" / f"{name}.md").read_text()
     assert page.startswith(f"# {name}\n")
     assert "```sh" in page
+
+
+def test_pages_name_verbs_and_options_that_exist():
+    add_plugins()
+    pages = "".join(path.read_text() for path in (ROOT / "docs" / "runbooks").glob("*.md"))
+    asked = defaultdict(set)
+    for words in (found.split() for found in re.findall(r"(?<![\w.-])geometry ([a-z][^`|;\n#]*)", pages)):
+        verb = tuple(words[: 2 if words[0] in GROUPS else 1])
+        asked[verb] |= {word for word in words if word.startswith("--")}
+    for verb, options in asked.items():
+        shown = CliRunner().invoke(app, [*verb, "--help"], env={"COLUMNS": "200"}).output
+        assert "Usage: " in shown, verb
+        assert [option for option in options if option not in shown] == [], verb
 
 
 def test_every_page_is_of_an_alert():

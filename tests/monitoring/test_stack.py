@@ -2,16 +2,23 @@
 Prometheus read.
 """
 
+import json
 import os
 import re
 import subprocess
 import sys
+import threading
+import time
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
 from registry.adapters.local.gateway import envoy_binary
+from registry.adapters.local.revision import free_port
 from tests.monitoring.programs import program
 from tests.monitoring.rulefiles import ROOT
 
@@ -75,6 +82,72 @@ def test_envoy_takes_its_configuration():
         [envoy_binary(), "--mode", "validate", "--config-path", STACK / "envoy.yaml"], capture_output=True, text=True
     )
     assert checked.returncode == 0, checked.stderr
+
+
+@pytest.fixture(scope="module")
+def envoy(tmp_path_factory):
+    """Envoy as the stack has it, before a server that answers with the headers it was sent."""
+
+    class Echo(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            body = json.dumps({name.lower(): value for name, value in self.headers.items()}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server, port, directory = ThreadingHTTPServer(("127.0.0.1", 0), Echo), free_port(), tmp_path_factory.mktemp("envoy")
+    threading.Thread(target=server.serve_forever).start()
+    text = (
+        (STACK / "envoy.yaml")
+        .read_text()
+        .replace("address: 0.0.0.0, port_value: 8000", f"address: 127.0.0.1, port_value: {port}")
+    )
+    text = text.replace("address: predictor, port_value: 8080", f"address: 127.0.0.1, port_value: {server.server_port}")
+    (directory / "envoy.yaml").write_text(text)
+    with (directory / "log").open("wb") as log:
+        command = [envoy_binary(), "--use-dynamic-base-id", "--config-path", directory / "envoy.yaml"]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+        end = time.monotonic() + 60
+        while not answers(client):
+            assert time.monotonic() < end, (directory / "log").read_text()
+        yield client
+    finally:
+        process.terminate()
+        process.wait(30)
+        server.shutdown()
+        server.server_close()
+
+
+def answers(client):
+    try:
+        return client.get("/health").is_success
+    except httpx.HTTPError:
+        return False
+
+
+def test_what_comes_through_envoy_is_live_whatever_the_client_says(envoy):
+    seen = envoy.get("/v2/health/ready", headers={"x-traffic": "pinned", "x-revision": "v1"}).json()
+    assert seen["x-traffic"] == "live"
+    assert "x-revision" not in seen
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/metrics", "/outcomes", "/v2/repository/index", "/v2/repository", "/./metrics", "//metrics", "/x/../outcomes"],
+)
+def test_what_is_not_public_is_not_found(envoy, path):
+    connection = HTTPConnection(envoy.base_url.host, envoy.base_url.port)  # sends a path as it is
+    connection.request("GET", path)
+    assert connection.getresponse().status == 404
+    connection.close()
 
 
 def test_prometheus_takes_its_configuration(tmp_path):

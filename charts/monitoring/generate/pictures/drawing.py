@@ -123,7 +123,12 @@ def _graph(axes: Axes, panel: Panel, told: Recorded) -> None:
     elif len(series) <= 12:
         below = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.1)}
         axes.legend(
-            ncol=panel["gridPos"]["w"] // 3, frameon=False, fontsize=6, handlelength=1, columnspacing=1, **below
+            ncol=max(4, panel["gridPos"]["w"] // 2) if len(series) > 6 else panel["gridPos"]["w"] // 3,
+            frameon=False,
+            fontsize=5 if len(series) > 6 else 6,
+            handlelength=1,
+            columnspacing=1,
+            **below,
         )
 
 
@@ -237,13 +242,13 @@ def _table(axes: Axes, panel: Panel, told: Recorded) -> None:
 def _cell(text: str, unit: str | None, now: float) -> str:
     if unit == "dateTimeFromNow" and text:
         return f"{_said(now - float(text) / 1000, 's')} ago"
-    return _said(float(text), unit) if unit and text else text[:16]
+    return _said(float(text), unit) if unit and text else text if len(text) < 32 else f"{text[:12]}…"
 
 
 def _said(value: float, unit: str) -> str:
     """As Grafana writes a value of this unit."""
-    if np.isnan(value):
-        return "–"
+    if not np.isfinite(value):
+        return "–" if np.isnan(value) else "∞"
     if unit == "percentunit":
         return f"{100 * value:.3g}%"
     if unit == "percent":
