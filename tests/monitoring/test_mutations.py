@@ -1,5 +1,5 @@
 """Are the rules' tests worth anything? Every threshold, comparison and `for` is changed, one at a time, and some test
-of promtool must fail.
+of promtool must fail. Of expressions that differ in their window alone, one is changed.
 """
 
 import re
@@ -85,7 +85,8 @@ def noticed(mutant: Mutant, promtool: str, directory: Path) -> bool:
 
 def test_nearly_every_changed_threshold_is_noticed(tmp_path):
     promtool = program("promtool")
-    made = [mutant for rule in rules() for mutant in mutants(rule)]
+    once = [rule for rule in rules() if ":ratio_rate" not in rule.name or rule.name.endswith(":ratio_rate1h")]
+    made = [mutant for rule in once for mutant in mutants(rule)]
     survivors = [mutant for mutant in made if not noticed(mutant, promtool, tmp_path)]
     for mutant in survivors:
         print(f"not noticed: {mutant.rule.path.name} {mutant.rule.name}: {mutant.what}")

@@ -70,6 +70,11 @@ def test_images_of_ours_are_those_of_this_version():
     assert all(image.endswith(f":{version}") for image in ours)
 
 
+def test_envoy_is_the_one_whose_configuration_is_checked_here():
+    said = subprocess.run([envoy_binary(), "--version"], capture_output=True, text=True).stdout
+    assert f"/{SERVICES['envoy']['image'].rpartition(':v')[2]}/" in said
+
+
 def test_rules_and_routes_that_are_mounted_are_there():
     mounted = [volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())]
     ours = [(STACK / path).resolve() for path in mounted if path.startswith(".")]
