@@ -10,7 +10,7 @@ it takes at least A ticks on average until it reaches A; so does any average of 
   ticks, so that all starts since ever are one number a bet.
 
 Counts that vary more than independent ones are divided: those of classes by their overdispersion, those of a bet by
-what keeps its expectation where answers come in clumps (`divisors`); simulated, and proved for independent answers only.
+what keeps its expectation where answers come in clumps (`divisors`): simulated, proved for independent answers only.
 Arrays have any leading axes, over which everything is done at once.
 """
 
