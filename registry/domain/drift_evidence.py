@@ -35,8 +35,8 @@ ODDS = (0.15, 0.3, 0.6, 1.2, 2.4)
 QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 """Of the reference: the edges next to them are bet on."""
 
-RARE = 0.02
-"""Nothing is bet on shares below this times φ − 1: where answers come in clumps, those are a few large ones."""
+RARE, RAREST = 0.02, 0.1
+"""Nothing is bet on shares below RARE · (φ − 1), at most RAREST: where answers come in clumps, those are a few."""
 
 NONE = -1e9
 """The log of no evidence, where a file has no infinities."""
@@ -160,7 +160,7 @@ class Bets:
         hits, misses = self.weights
         by = divisors(np.maximum(hits, misses), dispersion)
         after = np.logaddexp(0.0, logs) + below[..., None] * hits / by + above[..., None] * misses / by
-        rare = np.minimum(self.low, 1 - np.asarray(self.high)) < RARE * (dispersion - 1)
+        rare = np.minimum(self.low, 1 - np.asarray(self.high)) < min(RARE * (dispersion - 1), RAREST)
         return np.where(rare[:, None], NONE, after)
 
 
