@@ -1,39 +1,46 @@
 """A query's images as the one array that the net takes, and what is measured of them."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
 from predictor.errors import InvalidImage
-from predictor.image import decode, file_features
+from predictor.image import decode_file
 from predictor.query import Features, Pixels, Query
 from registry.domain.card import InputSpec
 from registry.domain.features import measure
 
 
-def pixels(query: Query, spec: InputSpec, *, max_pixels: int) -> Pixels:
-    """Pixels (n, height, width, 3); raises InvalidImage naming which image is wrong, or declares too many pixels."""
+class Decoded(NamedTuple):
+    """images: (n, height, width, 3). files: `features.FILE` of each; empty for one, or for all, that came as pixels."""
+
+    images: Pixels
+    files: Sequence[Features] = ()
+
+
+def decoded(query: Query, spec: InputSpec, *, max_pixels: int) -> Decoded:
+    """A query's images; raises InvalidImage naming which one is wrong, or declares too many pixels."""
     images = query.images
     if isinstance(images, np.ndarray):
-        return images
+        return Decoded(images)
     if len(images) == 1:
-        return _decoded(images[0], 0, spec, max_pixels)[None]
-    return np.stack([_decoded(image, index, spec, max_pixels) for index, image in enumerate(images)])
+        pixels, file = _decoded(images[0], 0, spec, max_pixels)
+        return Decoded(pixels[None], (file,))
+    parts = [_decoded(image, index, spec, max_pixels) for index, image in enumerate(images)]
+    return Decoded(np.stack([pixels for pixels, _ in parts]), [file for _, file in parts])
 
 
-def features(query: Query, images: Pixels) -> list[Features]:
-    """What is measured of each of a query's images, given the pixels that they became."""
-    rows: list[Features] = [*measure(images)]
-    if isinstance(query.images, np.ndarray):
-        return rows
-    return [
-        (*row, *file_features(file)) if isinstance(file, bytes) else row
-        for row, file in zip(rows, query.images, strict=True)
-    ]
+def features(found: Decoded) -> Sequence[Features]:
+    """What is measured of each image."""
+    rows = measure(found.images)
+    return [(*row, *file) for row, file in zip(rows, found.files, strict=True)] if found.files else rows
 
 
-def _decoded(image: bytes | Pixels, index: int, spec: InputSpec, max_pixels: int) -> Pixels:
+def _decoded(image: bytes | Pixels, index: int, spec: InputSpec, max_pixels: int) -> tuple[Pixels, Features]:
     if not isinstance(image, bytes):
-        return image
+        return image, ()
     try:
-        return decode(image, width=spec.width, height=spec.height, max_pixels=max_pixels)
+        return decode_file(image, width=spec.width, height=spec.height, max_pixels=max_pixels)
     except InvalidImage as error:
         raise InvalidImage(f"image {index}: {error}") from error

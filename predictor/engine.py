@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
 from predictor.classifier import Classifier
-from predictor.decoding import pixels
+from predictor.decoding import Decoded, decoded
 from predictor.errors import Deadline, Internal, InvalidImage, Overloaded, PredictorError
 from predictor.imagefile import check_pixels
 from predictor.metrics import Metrics, Traffic
@@ -139,11 +139,11 @@ class Engine:
         """
         start = perf_counter()
         taken, seconds = self._take()
-        decoded = self._each(taken, self._decode_small)
-        measured = self._each(decoded, self._measure)
+        begun = self._each(taken, self._decode_small)
+        measured = self._each(begun, self._measure)
         self._each(self._each(measured, self._classify), self._answer)
         self._metrics.queue(len(self._queue) + self._in_thread)
-        if decoded:
+        if begun:
             self._learn(perf_counter() - start, seconds)
         if self._queue:
             self._loop.call_soon(self._turn)
@@ -183,11 +183,11 @@ class Engine:
                 self._fail(call)
         return going_on
 
-    def _decode_small(self, call: Call, query: Query, _cost: float) -> Pixels | None:
-        """Pixels; a single file that turns out to be large goes to the thread."""
+    def _decode_small(self, call: Call, query: Query, _cost: float) -> Decoded | None:
+        """Its images; a single file that turns out to be large goes to the thread."""
         self._check_age(call)
         try:
-            return pixels(query, self._limits.input, max_pixels=DECODED_ON_LOOP)
+            return decoded(query, self._limits.input, max_pixels=DECODED_ON_LOOP)
         except InvalidImage:
             declared = check_pixels(query.images, self._limits)
             if declared <= DECODED_ON_LOOP:
@@ -195,8 +195,8 @@ class Engine:
             self._hand_off(call, self._classifier.seconds + declared * SECONDS_PER_PIXEL, query)
             return None
 
-    def _measure(self, _call: Call, query: Query, images: Pixels) -> tuple[Pixels, Sequence[Features]]:
-        return images, self._metrics.measured(query, images)
+    def _measure(self, _call: Call, _query: Query, found: Decoded) -> tuple[Pixels, Sequence[Features]]:
+        return found.images, self._metrics.measured(found)
 
     def _classify(self, _call: Call, _query: Query, measured: tuple[Pixels, Sequence[Features]]) -> Predictions:
         images, features = measured
@@ -231,8 +231,8 @@ class Engine:
                 self._check_age(call)
                 query = call.read(self._limits) if query is None else query
                 check_pixels(query.images, self._limits)
-                images = pixels(query, self._limits.input, max_pixels=self._limits.pixels)
-                predictions = self._classify(call, query, self._measure(call, query, images))
+                found = decoded(query, self._limits.input, max_pixels=self._limits.pixels)
+                predictions = self._classify(call, query, self._measure(call, query, found))
                 done = _bound(self._finish, call, predictions, call.write(query, predictions))
         except PredictorError as error:
             done = _bound(self._refuse, call, error)

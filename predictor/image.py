@@ -61,18 +61,20 @@ def decode(content: bytes, *, width: int, height: int, max_pixels: int = MAX_PIX
     screen. Raises InvalidImage, before memory is spent, unless the bytes are a whole PNG, JPEG, WEBP, BMP or GIF that
     declares at most `max_pixels` pixels, sends them in a bounded number of scans, and has no endless metadata.
     """
-    if sniff(content) == "JPEG":
-        return _decode_jpeg(content, width=width, height=height, max_pixels=max_pixels)
-    return _decode_slowly(content, width=width, height=height, max_pixels=max_pixels)
+    return decode_file(content, width=width, height=height, max_pixels=max_pixels)[0]
 
 
-def file_features(content: bytes) -> tuple[float, float]:
-    """`features.FILE` of an image file that `decode` takes, as it was sent: not turned as its EXIF says."""
-    _, width, height = declared(content)
-    return measure_file(width, height, len(content))
+def decode_file(
+    content: bytes, *, width: int, height: int, max_pixels: int = MAX_PIXELS
+) -> tuple[Pixels, tuple[float, float]]:
+    """What `decode` returns, and `features.FILE` of the file as it was sent, not turned as its EXIF says."""
+    decoded = _decode_jpeg if sniff(content) == "JPEG" else _decode_slowly
+    pixels, size = decoded(content, width=width, height=height, max_pixels=max_pixels)
+    return pixels, measure_file(*size, len(content))
 
 
-def _decode_jpeg(content: bytes, *, width: int, height: int, max_pixels: int) -> Pixels:
+def _decode_jpeg(content: bytes, *, width: int, height: int, max_pixels: int) -> tuple[Pixels, tuple[int, int]]:
+    """Pixels, and the width and height that the file declares."""
     try:
         rows, columns, colours, _ = simplejpeg.decode_jpeg_header(content)
     except ValueError:
@@ -83,13 +85,13 @@ def _decode_jpeg(content: bytes, *, width: int, height: int, max_pixels: int) ->
         return _decode_slowly(content, width=width, height=height, max_pixels=max_pixels)
     turn = _TURNS.get(jpeg_orientation(content)) if MARK in content else None
     if turn is None and (columns, rows) == (width, height):
-        return _jpeg_pixels(content)
+        return _jpeg_pixels(content), (columns, rows)
     wide, high = size = _fitted(columns, rows, turn, width=width, height=height)
     # The inverse DCT itself can halve a picture while it decodes: down to no less than what is needed.
     pixels = _jpeg_pixels(content, min_width=wide, min_height=high, min_factor=2)
     if turn is None and pixels.shape == (height, width, 3):
-        return pixels
-    return _framed(Image.fromarray(pixels), size, turn, width=width, height=height)
+        return pixels, (columns, rows)
+    return _framed(Image.fromarray(pixels), size, turn, width=width, height=height), (columns, rows)
 
 
 def _jpeg_pixels(content: bytes, **scale: int) -> Pixels:
@@ -100,11 +102,11 @@ def _jpeg_pixels(content: bytes, **scale: int) -> Pixels:
     return pixels
 
 
-def _decode_slowly(content: bytes, *, width: int, height: int, max_pixels: int) -> Pixels:
-    """Through Pillow, which knows every format and mode."""
+def _decode_slowly(content: bytes, *, width: int, height: int, max_pixels: int) -> tuple[Pixels, tuple[int, int]]:
+    """The same through Pillow, which knows every format and mode."""
     image, turn = _load(_open(content, max_pixels=max_pixels))
     size = _fitted(image.width, image.height, turn, width=width, height=height)
-    return _framed(image, size, turn, width=width, height=height)
+    return _framed(image, size, turn, width=width, height=height), image.size
 
 
 def _open(content: bytes, *, max_pixels: int) -> Image.Image:

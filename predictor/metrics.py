@@ -21,10 +21,10 @@ from prometheus_client.metrics_core import (
 )
 
 from predictor.counters import Counters
-from predictor.decoding import features
+from predictor.decoding import Decoded, features
 from predictor.footprint import open_descriptors, resident_bytes
 from predictor.outcomes import Outcomes
-from predictor.query import Features, Pixels, Predictions, Query
+from predictor.query import Features, Predictions
 from predictor.served import Served
 from predictor.summary import summarise
 from predictor.tally import CONFIDENCE_EDGES, LATENCY_EDGES, TRAFFIC, Layout, Tally, cumulated
@@ -81,9 +81,9 @@ class Metrics:
         """A request that began is answered, or nobody waits for it any more."""
         self._cells[_INFLIGHT] -= 1.0
 
-    def measured(self, query: Query, images: Pixels) -> Sequence[Features]:
-        """What `answered` is to count of a query's images, given their pixels; on any thread."""
-        return features(query, images)
+    def measured(self, decoded: Decoded) -> Sequence[Features]:
+        """What `answered` is to count of images beside their predictions; on any thread."""
+        return features(decoded)
 
     def answered(self, traffic: Traffic, predictions: Predictions, seconds: float, request_id: str) -> None:
         """Count a good answer, before it is written: one latency, and all that is known of each image."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from predictor.image import decode, file_features
+from predictor.image import decode_file
 from training import folder
 from training.shapes import CLASSES, render_batch
 from training.split import CHUNK, Split, image_id, joined, workers
@@ -76,12 +76,13 @@ def folders(directory: Path, *, width: int, height: int, skip_unreadable: bool) 
 def render_piece(seed: int, start: int, count: int, width: int, height: int) -> Split:
     """Render some images and see them as the network does."""
     batch = render_batch(seed, start, count)
+    decoded = [decode_file(image.content, width=width, height=height) for image in batch]
     return Split(
-        images=np.stack([decode(image.content, width=width, height=height) for image in batch]),
+        images=np.stack([pixels for pixels, _ in decoded]),
         labels=np.array([image.label for image in batch], np.int64),
         ids=tuple(image_id(image.content) for image in batch),
         hard=np.array([image.hard for image in batch], np.bool_),
-        files=np.array([file_features(image.content) for image in batch]),
+        files=np.array([file for _, file in decoded]),
     )
 
 

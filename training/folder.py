@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from predictor.errors import InvalidImage
-from predictor.image import decode, file_features
+from predictor.image import decode_file
 from registry.domain.features import FILE
 from training.errors import DatasetError
 from training.split import CHUNK, Split, image_id, joined, workers
@@ -84,14 +84,15 @@ def read_piece(files: Sequence[tuple[Path, int]], width: int, height: int) -> Pi
     for path, label in files:
         try:
             content = _content(path)
-            images.append(decode(content, width=width, height=height))
+            image, file = decode_file(content, width=width, height=height)
         except (InvalidImage, OSError) as error:
             unreadable.append((path, error.strerror or "" if isinstance(error, OSError) else str(error)))
             continue
         labels.append(label)
         ids.append(image_id(content))
         paths.append(path)
-        measured.append(file_features(content))
+        images.append(image)
+        measured.append(file)
     pixels = np.stack(images) if images else np.empty((0, height, width, 3), np.uint8)
     features = np.array(measured, np.float64).reshape(len(ids), len(FILE))
     split = Split(pixels, np.array(labels, np.int64), tuple(ids), np.zeros(len(ids), np.bool_), features)

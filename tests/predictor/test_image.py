@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from predictor.errors import InvalidImage
 from predictor.header import declared
-from predictor.image import PADDING, decode
+from predictor.image import PADDING, decode, decode_file
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -287,3 +287,17 @@ def test_random_bytes_are_refused(tail: bytes, magic: bytes) -> None:
 def test_a_jpeg_of_the_input_size_needs_no_resize() -> None:
     content = simplejpeg.encode_jpeg(np.asarray(smooth()), 90, "RGB", "444")
     assert (decode(content, width=64, height=64) == simplejpeg.decode_jpeg(content)).all()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_has_the_aspect_and_the_size_that_it_was_sent_with(name: str) -> None:
+    content = encoded(Image.new("RGB", (60, 40), RED), name)
+    assert decode_file(content, width=64, height=64)[1] == (1.5, len(content))
+
+
+def test_an_aspect_is_not_turned_as_exif_says() -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    content = encoded(Image.new("RGB", (60, 40), RED), "JPEG", exif=exif)
+    pixels, (aspect, _) = decode_file(content, width=40, height=60)
+    assert (aspect, pixels[0, 0, 0] > 200) == (1.5, True)

@@ -3,6 +3,7 @@ import os
 import random
 import signal
 import socket
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,12 +11,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from predictor import metrics
+from predictor.decoding import decoded
 from predictor.errors import REASONS
-from predictor.image import decode, file_features
+from predictor.image import decode_file
 from predictor.metrics import Metrics
-from predictor.query import Predictions, Query
+from predictor.query import Image, Pixels, Predictions, Query
 from predictor.served import Served
 from registry.adapters.monitoring import parse_predictor
+from registry.domain.card import InputSpec
 from registry.domain.features import DEFAULT_EDGES, NAMES, measure
 from tests.predictor.forks import fork, forked
 
@@ -140,11 +143,15 @@ def test_aspect_and_size_are_of_files_alone(counted: Metrics) -> None:
 
 
 def test_a_query_is_measured_as_training_measures(counted: Metrics, png: bytes) -> None:
-    pixels = decode(png, width=64, height=64)
+    pixels, file = decode_file(png, width=64, height=64)
     (row,) = measure(pixels[None])
-    file = (*row, *file_features(png))
-    assert counted.measured(Query([png, pixels]), np.stack([pixels, pixels])) == [file, row]
-    assert counted.measured(Query(pixels[None]), pixels[None]) == [row]
+
+    def measured(images: Sequence[Image] | Pixels) -> list[tuple[float, ...]]:
+        return list(counted.measured(decoded(Query(images), InputSpec(64, 64), max_pixels=64 * 64)))
+
+    assert measured([png]) == [(*row, *file)]
+    assert measured([png, pixels]) == [(*row, *file), row]
+    assert measured(pixels[None]) == [row]
 
 
 def test_a_request_of_many_images_is_one_good_answer(counted: Metrics) -> None:

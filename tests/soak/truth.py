@@ -21,6 +21,7 @@ from tests.soak.questions import good
 PROCESSES = (1, 2, 4)
 CONNECTIONS = 16
 FORMS = ("good: v1 base64", "good: v1 file", "good: v2 base64", "good: v2 raw")
+AFTER = 3 * CONNECTIONS  # answers between a scrape and a kill
 PATIENCE = 30.0  # seconds for a process to be replaced
 
 _FEATURE = "ml_geometry_input_feature_count"
@@ -82,7 +83,10 @@ class Trial:
         """So many answers more, in stretches with a kill somewhere in the middle of each."""
         for stretch in range(1, kills + 1):
             start, end = self.asking.answered, answers * stretch // kills
-            self._stretch(kill_at=self._chance.randrange(start, end), end=end)
+            self._ask(kill_at=self._chance.randrange(start + AFTER, end), end=end)
+            if self._processes == 1:
+                self._succeed()
+                self._ask(kill_at=None, end=end)
             self._look("between two kills")
 
     def rest(self) -> None:
@@ -95,21 +99,26 @@ class Trial:
             self.faults.append(f"found {found[0]} in flight and {found[1]} restarts at rest, wanted 0 and {wanted}")
         self._look("at rest")
 
-    def _stretch(self, *, kill_at: int, end: int) -> None:
-        killed = False
+    def _ask(self, *, kill_at: int | None, end: int) -> None:
+        """Up to so many answers; with a kill on the way, shortly after a scrape."""
+        looked = killed = False
 
         def done() -> bool:
-            nonlocal killed
-            if not killed and self.asking.answered >= kill_at:
+            nonlocal looked, killed
+            if kill_at is not None and not looked and self.asking.answered >= kill_at - AFTER:
                 self._look("before a kill")
+                looked = True
+            if kill_at is not None and not killed and self.asking.answered >= kill_at:
                 killed = self._kill()
             return self.asking.answered >= end or (killed and self._processes == 1)
 
         self.asking.ask(self.server.http, done)
-        if self._processes == 1:
-            self.server.wait()
-            self.unseen += self.asking.answered - self._scraped_at
-            self.server = self._start()
+
+    def _succeed(self) -> None:
+        """A pod that died has a successor."""
+        self.server.wait()
+        self.unseen += self.asking.answered - self._scraped_at
+        self.server = self._start()
 
     def _kill(self) -> bool:
         """Kill one of the processes that serve; False while there is none."""

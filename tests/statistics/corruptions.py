@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps, JpegImagePlugin
 
-from predictor.image import decode, file_features
+from predictor.image import decode_file
 from registry.domain.card import CARD, Card, Reference, parse_card
 from registry.domain.features import NAMES, histogram, measure, reference
 from training.evaluate import Report, evaluate
@@ -125,9 +125,9 @@ class Seen:
 
 def rows(contents: Iterable[bytes]) -> tuple[NDArray[np.uint8], list[tuple[float, ...]]]:
     """Pixels (n, 64, 64, 3) and features of files, as a predictor has them."""
-    files = list(contents)
-    images = np.stack([decode(content, width=64, height=64) for content in files])
-    return images, [(*row, *file_features(file)) for row, file in zip(measure(images), files, strict=True)]
+    decoded = [decode_file(content, width=64, height=64) for content in contents]
+    images = np.stack([pixels for pixels, _ in decoded])
+    return images, [(*row, *file) for row, (_, file) in zip(measure(images), decoded, strict=True)]
 
 
 def seen(contents: Sequence[bytes], change: str, held_out: Reference, net: Net | None = None) -> Seen:
@@ -196,8 +196,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def table(title: str, held_out: Reference, found: Mapping[str, Seen]) -> str:
     """A row a change, a column a signal; the largest distance of a row is marked."""
-    signals = list(next(iter(found.values())).counts)
-    lines = [title, " " * 18 + "".join(f"{signal:>14}" for signal in (*signals, "accuracy"))]
+    one = next(iter(found.values()))
+    columns = [*one.counts, *(() if one.accuracy is None else ("accuracy",))]
+    lines = [title, " " * 18 + "".join(f"{column:>14}" for column in columns)]
     for change, one in found.items():
         away = distances(expected(held_out), one.counts)
         cells = [f"{value:.2f}{'*' if value == max(away.values()) else ' '}" for value in away.values()]

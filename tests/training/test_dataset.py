@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictor.image import decode, file_features
+from predictor.image import decode, decode_file
 from registry.domain.features import PIXELS, measure, reference
 from training.dataset import Dataset, folders, rendered
 from training.errors import DatasetError
@@ -52,16 +52,16 @@ def test_pixels_are_what_the_predictor_decodes() -> None:
 
 def test_features_are_those_of_the_pixels_and_of_the_file() -> None:
     data, image = shapes(seed=6), render(6, 3)
-    (pixels,) = measure(decode(image.content, width=32, height=32)[None])
-    assert data.train.features()[3] == (*pixels, *file_features(image.content))
+    pixels, file = decode_file(image.content, width=32, height=32)
+    assert data.train.features()[3] == (*measure(pixels[None])[0], *file)
     assert data.train.only([3]).features() == [data.train.features()[3]]
 
 
 def test_files_of_folders_have_features_and_pixels_without_files_have_less(tmp_path: Path) -> None:
     folder = class_folders(tmp_path)
     test = read(folder).test
-    contents = {image_id(path.read_bytes()): path.read_bytes() for path in folder.rglob("*.img")}
-    assert [row[3:] for row in test.features()] == [file_features(contents[name]) for name in test.ids]
+    sizes = {image_id(path.read_bytes()): path.stat().st_size for path in folder.rglob("*.img")}
+    assert [row[4] for row in test.features()] == [sizes[name] for name in test.ids]
     assert tuple(reference(split(["0" * 16], [0]).features())) == PIXELS
 
 
