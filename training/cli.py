@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from training.run import Outcome
 
 
+CHECKPOINT = "GEOMETRY_CHECKPOINT"
+
+
 class Format(StrEnum):
     """How data is printed."""
 
@@ -56,6 +59,10 @@ def train(
         str | None, typer.Option(help="Version to evaluate on the same images (default: the one in production).")
     ] = None,
     resume: Annotated[str | None, typer.Option(metavar="VERSION|latest", help="Continue an earlier version.")] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Keep each epoch here; started again, it goes on.", envvar=CHECKPOINT),
+    ] = None,
     output: Annotated[Format, typer.Option("-o", "--output", help="How data is printed.")] = Format.TABLE,
     home: Annotated[
         Path | None, typer.Option("--home", help="The installation's folder (default: $GEOMETRY_HOME or .geometry).")
@@ -90,6 +97,7 @@ def train(
         version=version_name(model_version) if model_version else None,
         baseline=version_name(baseline) if baseline else None,
         resume=resume,
+        checkpoint=checkpoint,
     )
     where = {
         "--context": cluster,

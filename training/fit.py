@@ -1,12 +1,17 @@
-"""Fitting: Adam along one warm-up and one cosine, images turned and mirrored on the way, the best epoch kept."""
+"""Fitting: Adam along one warm-up and one cosine, images turned and mirrored on the way, the best epoch kept.
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+With a checkpoint it goes on after the last epoch of a run that was killed: the same order of images, dice and weights.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictor.image import Pixels
+from training.checkpoint import Checkpoint, Standing
 from training.progress import Reporter, epoch_line
 from training.split import Split
 
@@ -35,10 +40,12 @@ def fit(
     seed: int,
     reporter: Reporter,
     log: EpochLog,
+    checkpoint: Checkpoint | None = None,
 ) -> int:
     """Train `network` (logits) in place and return the number of epochs. The same seed repeats the order of images.
 
-    It stops early when `validation` loss gets no better, and ends with the weights of the best epoch.
+    It stops early when `validation` loss gets no better, and ends with the weights of the best epoch. checkpoint: read
+    first and written after every epoch; raises OSError where that cannot be.
     """
     import keras
 
@@ -50,25 +57,44 @@ def fit(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
+    before = checkpoint.read() if checkpoint else None
+    done = before.epochs if before else 0
+    if before is not None:
+        reporter.say(f"goes on after epoch {done}/{epochs}")
+        for step, metrics in enumerate(before.history):
+            log.metrics(metrics, step=step)
+        _restore(network, before)
+        if before.ended:
+            network.set_weights(before.best)
+            return done
+    stopping = _stopping()
+    keeping = [_keeping(checkpoint, stopping, before, epochs=epochs)] if checkpoint else []
     history = network.fit(
-        x=batches(train, batch=batch, seed=seed),
+        x=batches(train, batch=batch, seed=seed, done=done),
         steps_per_epoch=steps,
+        initial_epoch=done,
         epochs=epochs,
         shuffle=False,  # done by `batches`
         validation_data=(validation.images, validation.labels),
         validation_batch_size=batch,
-        callbacks=[_reporting(reporter, log, steps=steps, epochs=epochs), _stopping()],
+        callbacks=[_reporting(reporter, log, steps=steps, epochs=epochs), stopping, *keeping],
         verbose=0,
     )
-    return len(history.epoch)
+    return done + len(history.epoch)
 
 
-def batches(train: Split, *, batch: int, seed: int) -> Iterator[tuple[Pixels, NDArray[np.int64]]]:
-    """Batches without end, each epoch in a new order; the last part of an epoch that fills no batch is left out."""
+def batches(train: Split, *, batch: int, seed: int, done: int = 0) -> Iterator[tuple[Pixels, NDArray[np.int64]]]:
+    """Batches without end, each epoch in a new order; the last part of an epoch that fills no batch is left out.
+
+    done: epochs that somebody else had before.
+    """
     dice = np.random.default_rng(seed)
-    while True:
+    for epoch in count():
         order = dice.permutation(len(train))
         for start in range(0, len(order) - batch + 1, batch):
+            if epoch < done:
+                _moves(dice)
+                continue
             places = order[start : start + batch]
             yield turned(train.images[places], dice), train.labels[places]
 
@@ -76,11 +102,24 @@ def batches(train: Split, *, batch: int, seed: int) -> Iterator[tuple[Pixels, ND
 def turned(images: Pixels, dice: np.random.Generator) -> Pixels:
     """Each half of a batch turned by a multiple of 90° and perhaps mirrored: no shape changes its class by that."""
     halves = np.array_split(images, 2)
-    for half in halves:
-        quarters, mirrored = int(dice.integers(4)), bool(dice.integers(2))
+    for half, (quarters, mirrored) in zip(halves, _moves(dice), strict=True):
         view = np.rot90(half, quarters, axes=(1, 2))
         half[...] = view[:, :, ::-1].copy() if mirrored else view.copy()
     return images
+
+
+def _moves(dice: np.random.Generator) -> list[tuple[int, bool]]:
+    """How each half of a batch is turned, and whether it is mirrored."""
+    return [(int(dice.integers(4)), bool(dice.integers(2))) for _ in range(2)]
+
+
+def _restore(network: "keras.Model", standing: Standing) -> None:
+    """All variables as they were after the epoch."""
+    network.optimizer.build(network.trainable_variables)
+    kept = (*zip(network.variables, standing.network, strict=True),)
+    kept += (*zip(network.optimizer.variables, standing.optimizer, strict=True),)
+    for variable, value in kept:
+        variable.assign(value)
 
 
 def _schedule(steps: int, learning_rate: float) -> "keras.optimizers.schedules.LearningRateSchedule":
@@ -120,3 +159,43 @@ def _reporting(reporter: Reporter, log: EpochLog, *, steps: int, epochs: int) ->
             log.metrics(metrics, step=epoch)
 
     return Reporting()
+
+
+def _keeping(
+    checkpoint: Checkpoint, stopping: "keras.callbacks.EarlyStopping", before: Standing | None, *, epochs: int
+) -> "keras.callbacks.Callback":
+    """Comes after `stopping`, whose memory it keeps and gives back."""
+    import keras
+
+    class Keeping(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+        """Writes down each epoch."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.history = list(before.history) if before else []
+
+        def on_train_begin(self, logs: object = None) -> None:  # noqa: ARG002  # Keras passes it by name
+            if before is not None:
+                stopping.best, stopping.best_epoch, stopping.wait = before.loss, before.best_epoch, before.waited
+                stopping.best_weights = list(before.best)
+
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+            self.history.append({name: float(value) for name, value in (logs or {}).items()})
+            checkpoint.write(
+                Standing(
+                    history=tuple(self.history),
+                    ended=self.model.stop_training or epoch + 1 == epochs,
+                    network=_values(self.model.variables),
+                    optimizer=_values(self.model.optimizer.variables),
+                    best=tuple(stopping.best_weights),
+                    loss=float(stopping.best),
+                    best_epoch=stopping.best_epoch,
+                    waited=stopping.wait,
+                )
+            )
+
+    return Keeping()
+
+
+def _values(variables: Iterable[Any]) -> tuple[NDArray[Any], ...]:
+    return tuple(np.asarray(variable.value.numpy()) for variable in variables)

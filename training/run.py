@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from predictor.image import Pixels
 from registry.domain.card import Lineage
+from registry.domain.documents import canonical_bytes, sha256
 from registry.domain.errors import NotFound, Refused, Unreachable
 from registry.domain.manifest import Manifest
 from registry.domain.version import Model, Version, version_name
@@ -25,6 +26,7 @@ from registry.store.versions import VerifiedVersion
 from training import publish
 from training.architectures import SIDES, build, continued, served
 from training.calibrate import fit_temperature
+from training.checkpoint import Checkpoint
 from training.dataset import Dataset, folders, rendered
 from training.errors import DatasetError, NotTracked, ResumeError
 from training.evaluate import Report, evaluate
@@ -183,7 +185,7 @@ def _tracked(job: Job, dataset: Dataset, tracked: Run, reporter: Reporter) -> Ou
     tracked.begin()
     lineage = Lineage(tracked.run_id, dataset.digest, publish.code_version(Path(__file__).parent))
     tracked.parameters(_parameters(job, dataset, lineage))
-    network = _network(job, dataset, tracked.uri)
+    network, checkpoint = _network(job, dataset, tracked.uri), _checkpoint(job, dataset)
     fit(
         network,
         dataset.train,
@@ -194,6 +196,7 @@ def _tracked(job: Job, dataset: Dataset, tracked: Run, reporter: Reporter) -> Ou
         seed=job.seed,
         reporter=reporter,
         log=tracked,
+        checkpoint=checkpoint,
     )
     trained = finish(network, dataset)
     if job.key:
@@ -202,6 +205,8 @@ def _tracked(job: Job, dataset: Dataset, tracked: Run, reporter: Reporter) -> Ou
     manifest = _published(job, job.key, trained, dataset, lineage) if job.key else None
     if manifest is not None:
         tracked.register(settings.model, version=manifest.version, digest=manifest.digest)
+    if checkpoint is not None:
+        checkpoint.clear()
     return Outcome(
         run_id=tracked.run_id,
         run_url=tracked.url,
@@ -212,6 +217,25 @@ def _tracked(job: Job, dataset: Dataset, tracked: Run, reporter: Reporter) -> Ou
         ece=trained.report.ece,
         int8=trained.int8.told if trained.int8 else None,
     )
+
+
+def _checkpoint(job: Job, dataset: Dataset) -> Checkpoint | None:
+    """Of a run that would do the very same: the settings that decide it, the data, and what it begins with."""
+    settings = job.settings
+    if settings.checkpoint is None:
+        return None
+    decisive = {
+        "model": settings.model,
+        "type": settings.model_type,
+        "quick": settings.quick,
+        "epochs": job.epochs,
+        "seed": job.seed,
+        "data": dataset.digest,
+        "weights": sha256(settings.weights.read_bytes()) if settings.weights else None,
+        "earlier": job.earlier.digest if job.earlier else None,
+        "code": publish.code_version(Path(__file__).parent),
+    }
+    return Checkpoint(settings.checkpoint, sha256(canonical_bytes(decisive)))
 
 
 def finish(network: "keras.Model", dataset: Dataset) -> Trained:

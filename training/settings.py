@@ -51,7 +51,8 @@ class Settings:
     epochs and seed: None takes the effort's epochs, and seed 1 (continuing a run: the next one, for images it has not
     seen). data: a folder of class-named folders instead of rendered shapes. weights: Keras weights file to begin with.
     version: None takes the next free number. baseline: the version to evaluate on the same images; None takes the one
-    in production. resume: a version, or `latest`.
+    in production. resume: a version, or `latest`. checkpoint: folder where each epoch is kept for a run that starts
+    again; it changes nothing about the outcome.
     """
 
     model: Model
@@ -66,6 +67,7 @@ class Settings:
     version: Version | None = None
     baseline: Version | None = None
     resume: str | None = None
+    checkpoint: Path | None = None
 
     @property
     def effort(self) -> Effort:

@@ -34,11 +34,16 @@ def ask(place: Place, model: Model, request: Mapping[str, Any], *, seconds: floa
 
     by: another name than the caller's, where that is allowed.
     """
+    return answer_to(place, model, filed(place, model, request, by=by), seconds=seconds)
+
+
+def filed(place: Place, model: Model, request: Mapping[str, Any], *, by: str | None = None) -> str:
+    """File a request that somebody will answer; return the id by which the journal speaks of it. Raises as `ask`."""
     place.require_controller()
     anchor, journal = place.acted_upon(model), place.journal_of(model)
     if request["action"] != "adopt":  # what else is asked of another journal would never be answered
         check_anchor(journal.read(), anchor)
-    return answer_to(place, model, place.file(model, request, by=by), seconds=seconds)
+    return place.file(model, request, by=by)
 
 
 def answer_to(place: Place, model: Model, request: str, *, seconds: float) -> Entry:

@@ -15,15 +15,16 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from registry.cli.asking import ask, wait_for
+from registry.cli.asking import answer_to, ask, filed, wait_for
 from registry.cli.options import Format, say
-from registry.cli.places import Place, state_of
+from registry.cli.places import Place
 from registry.cli.printing import print_data, print_table
 from registry.cli.splitting import showing
 from registry.domain.account import ENDS, how_ended
 from registry.domain.documents import timestamp
 from registry.domain.errors import Refused, RegistryError
 from registry.domain.findings import columns, document, findings, told
+from registry.domain.fold import fold
 from registry.domain.journal import Entry
 from registry.domain.plan import parse_plan
 from registry.domain.summary import summary
@@ -39,11 +40,13 @@ def compare_live(place: Place, model: Model, request: Mapping[str, Any], *, by: 
     request: version, base, weight, seconds, reason. Raises Refused, Unreachable, and RegistryError when it went back or
     came to nothing.
     """
-    identity = uuid.uuid4().hex
+    identity, waits = uuid.uuid4().hex, False
     try:
-        started = ask(place, model, {"id": identity, "action": "compare", **request}, seconds=ANSWER, by=by)
+        identity = filed(place, model, {"id": identity, "action": "compare", **request}, by=by)
+        waits = True
+        started = answer_to(place, model, identity, seconds=ANSWER)
     except KeyboardInterrupt:
-        _withdraw(place, model, identity, by=by)
+        _withdraw(place, model, identity, by=by, waits=waits)
         raise
     say(f"accepted: {summary(started)}; Ctrl-C or `geometry abort` ends it")
     end, numbers = _watched(place, model, started, by=by)
@@ -52,13 +55,17 @@ def compare_live(place: Place, model: Model, request: Mapping[str, Any], *, by: 
         raise RegistryError(f"{model} {request['version']} ended before its time: {summary(end)}")
 
 
-def _withdraw(place: Place, model: Model, identity: str, *, by: str | None) -> None:
-    """End the comparison of this id, wherever it is; nothing when it has ended."""
-    state = state_of(place, model)
+def _withdraw(place: Place, model: Model, identity: str, *, by: str | None, waits: bool = False) -> None:
+    """End the comparison of this id, wherever it is; nothing when it has ended. waits: it was filed, though the journal
+    may not have it yet."""
+    entries = place.journal_of(model).read()
+    state, known = fold(model, entries), any(entry.data.get("id") == identity for entry in entries)
     waiting = next((request.id for request in state.requests if request.starts), None)
-    if (state.rollout.request if state.rollout is not None else waiting) != identity:
+    current = (state.rollout.request if state.rollout is not None else waiting) == identity
+    if not current and (known or not waits):
         return
-    request = {"action": "abort", "version": None, "to": "", "reason": "Ctrl-C where it was asked for"}
+    why = {"reason": "Ctrl-C where it was asked for", "promotion": identity}
+    request = {"action": "abort", "version": None, "to": "", **why}
     try:
         say(f"accepted: {summary(ask(place, model, request, seconds=ANSWER, by=by))}")
     except Refused as error:

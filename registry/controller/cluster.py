@@ -21,6 +21,7 @@ from registry.adapters.cluster.waking import Waking
 from registry.adapters.local.tether import tethered
 from registry.adapters.projector import Projector
 from registry.controller.answering import Server
+from registry.controller.backups import Backups
 from registry.controller.health import Health
 from registry.controller.loop import Controller, clock
 from registry.controller.routes import Reading
@@ -77,6 +78,8 @@ def _act(controller: Controller, lease: Lease, health: Health, wake: threading.E
     finally:
         if controller.projector is not None:
             controller.projector.stop()
+        if controller.backups is not None:
+            controller.backups.stop()
         controller.substrate.stop(clock())
     _log.info("controller.stopped lease=%s", "held" if lease.held else "lost")
     return 0 if lease.held or stop.is_set() else 1
@@ -112,6 +115,7 @@ def build(place: Home, api: Api, lease: Lease, environment: Mapping[str, str]) -
         place,
         substrate,
         projector,
+        Backups(place, tethered, mounted=True),
         inbox=desk,
         outcomes=substrate.outcomes,
         scrape=substrate.scrape,

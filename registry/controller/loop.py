@@ -97,10 +97,15 @@ class Controller:
             return False
         self.substrate.apply(releases, self.now())
         self._ask(lambda inbox: inbox.decline(self._watched.keys()))
-        if self.backups is not None:
-            with suppress(InvalidDocument):  # every model's turn has said it
-                self.backups.step(load_policy(self.home.policy).backup, self.now())
+        self._back_up()
         return recorded
+
+    def _back_up(self) -> None:
+        """Not before every model's anchor was found: no journal may be behind it."""
+        if self.backups is None or not self._watched.keys() <= self.anchors.keys():
+            return
+        with suppress(InvalidDocument):  # every model's turn has said it
+            self.backups.step(load_policy(self.home.policy).backup, self.now(), self.anchors)
 
     def _ask(self, what: Callable[[Inbox], None]) -> None:
         """Look at, or answer, what is asked elsewhere. What fails is said once and waits; what goes on goes on."""

@@ -23,7 +23,7 @@ from registry.domain.version import Model, model_name
 
 PROMOTION, APPROVAL = "Promotion", "Approval"
 ADOPT = "adopt"
-ASKED = ("version", "to", "sourceStage", "force", "reason")
+ASKED = ("version", "to", "base", "weight", "seconds", "sourceStage", "force", "reason")
 """Fields of a Promotion's `spec` that a `requested` entry has as they are."""
 
 
@@ -123,7 +123,8 @@ def _controls(askings: Sequence[Asking], ledger: Ledger) -> Iterator[Draft]:
         if not control or progress is None or asking.leaving or f"{asking.uid}.{asking.generation}" in ledger.requests:
             continue
         if progress.phase in (IN_PROGRESS if control["action"] == "abort" else RUNNING):
-            yield _control(asking.uid, str(asking.generation), control["action"], str(control["by"]), "")
+            reason = str(control.get("reason") or "")
+            yield _control(asking.uid, str(asking.generation), control["action"], str(control["by"]), reason)
 
 
 def _deleted(askings: Sequence[Asking], ledger: Ledger) -> Iterator[Draft]:

@@ -7,7 +7,7 @@
        └─► Succeeded (asked and done), Refused, Aborted (withdrawn), Failed (lost with a journal that was restored)
 
 Two tables say which entry leads from which phase to which; an entry that is in neither changes no phase. Terminal
-phases are in no table's left side, so that they never change.
+phases are in no table's left side, so that they never change. A comparison whose time is over Succeeded.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,6 +17,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from registry.domain.account import ENDS, how_ended
 from registry.domain.journal import Entry, Kind
 from registry.domain.summary import summary
 
@@ -167,7 +168,8 @@ def _on_course(progress: Progress, entry: Entry) -> Progress:
     """The request whose rollout or window goes on, after any entry of the journal."""
     if "promotion" in entry.data:  # about a request that waits
         return progress
-    phase = Phase.SUCCEEDED if _closes(progress, entry) else _COURSE.get((progress.phase, entry.kind))
+    done = _closes(progress, entry) or (progress.phase in RUNNING and entry.kind in ENDS and how_ended(entry) == "over")
+    phase = Phase.SUCCEEDED if done else _COURSE.get((progress.phase, entry.kind))
     if phase is not None:
         progress = replace(progress, phase=phase, message=summary(entry))
         progress = replace(progress, ended=entry.time) if phase in TERMINAL else progress

@@ -86,6 +86,18 @@ def test_the_trainers_arguments_are_the_command_lines():
     assert [option for option in options if option not in shown] == []
 
 
+def test_a_trainer_keeps_its_epochs_where_it_looks_for_them_and_each_job_its_own():
+    from training.cli import CHECKPOINT
+
+    pod = manifest("training/cronjob.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    environment = {found["name"]: found for found in pod["containers"][0]["env"]}
+    kept = environment[CHECKPOINT]["value"]
+    assert kept.startswith(f"{environment[VARIABLE]['value']}/")
+    assert kept.endswith("/$(GEOMETRY_JOB)")
+    assert list(environment).index("GEOMETRY_JOB") < list(environment).index(CHECKPOINT)
+    assert "controller-uid" in environment["GEOMETRY_JOB"]["valueFrom"]["fieldRef"]["fieldPath"]
+
+
 def test_every_image_of_ours_has_the_projects_version():
     project = re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
     images = {box["image"] for made in files().values() for pod in pod_templates(made) for box in containers(pod)}
@@ -108,6 +120,16 @@ def test_the_schema_knows_the_verdicts_of_the_judge():
     from registry.domain.verdict import Outcome
 
     assert set(schema("promotions")["status"]["properties"]["verdict"]["properties"]["kind"]["enum"]) == set(Outcome)
+
+
+def test_the_schema_bounds_comparisons_as_the_code_does():
+    from registry.domain.options import LONGEST
+    from registry.domain.split import HIGHEST
+
+    spec = schema("promotions")["spec"]["properties"]
+    assert spec["weight"]["maximum"] == HIGHEST
+    assert spec["seconds"]["maximum"] <= LONGEST
+    assert spec["base"]["pattern"] == spec["version"]["pattern"]
 
 
 def test_the_schema_knows_the_controls_of_the_controller():
@@ -156,6 +178,16 @@ def test_the_policies_hold_for_the_objects_that_are_defined():
         assert (rule["apiGroups"], rule["resources"]) == ([names["group"]], [names["names"]["plural"]])
         binding = manifest(f"registry/policies/{name}-binding.yaml")["spec"]
         assert (binding["policyName"], binding["validationActions"]) == (f"{name}.ml-geometry.io", ["Deny"])
+
+
+def test_the_policy_of_labels_holds_where_installations_are_and_for_what_the_controller_takes_in():
+    from registry.adapters.cluster.labels import LABEL
+
+    policy = manifest("registry/policies/labels.yaml")["spec"]
+    wanted = policy["matchConstraints"]["namespaceSelector"]["matchLabels"]
+    assert wanted.items() <= manifest("namespace/namespace.yaml")["metadata"]["labels"].items()
+    assert f"['{LABEL}']" in policy["variables"][0]["expression"]
+    assert manifest("registry/policies/labels-binding.yaml")["spec"]["policyName"] == "labels.ml-geometry.io"
 
 
 def test_where_the_gateway_is_reached_is_where_the_routes_hang():

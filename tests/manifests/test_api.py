@@ -78,6 +78,7 @@ def test_force_needs_its_own_verb(cluster):
     assert ask(cluster, "bob", forced).status_code == 201
 
 
+COMPARED = {"action": "compare", "to": None, "base": "1", "weight": 50, "seconds": 60}
 WRONG = {
     "no version": {"version": None},
     "a version that is none": {"version": "latest"},
@@ -99,6 +100,13 @@ WRONG = {
     "steps to staging": {"to": "staging", "steps": [{"weight": 5}]},
     "force without a reason": {"force": True},
     "no more steps than none": {"steps": []},
+    "a base without a comparison": {"base": "1"},
+    "a comparison with nothing": {"action": "compare", "to": None, "weight": 50, "seconds": 60},
+    "a comparison without a version": {**COMPARED, "version": None},
+    "a comparison that never ends": {**COMPARED, "seconds": None},
+    "a comparison beyond the half": {**COMPARED, "weight": 51},
+    "a comparison of no time": {**COMPARED, "seconds": 0.5},
+    "a comparison with a stage": {**COMPARED, "to": "production"},
 }
 
 
@@ -120,6 +128,14 @@ RIGHT = {
 @pytest.mark.parametrize("change", RIGHT.values(), ids=RIGHT)
 def test_what_can_be_is_accepted(cluster, change):
     assert ask(cluster, "ann", change).status_code == 201
+
+
+def test_a_comparison_names_two_versions_a_weight_and_its_time_which_stay(cluster):
+    spec = {name: value for name, value in {**WANTED, **COMPARED, "requestedBy": "ann"}.items() if value is not None}
+    made = cluster.create("ann", "Promotion", spec, namespace=NAMESPACE)
+    assert made.status_code == 201
+    for change in ({"base": "3"}, {"weight": 10}, {"seconds": 61}, {"seconds": None}):
+        assert cluster.patch("ann", made, {"spec": change}).status_code == 422
 
 
 def test_a_rollback_names_no_version(cluster):
@@ -146,6 +162,14 @@ def test_nobody_pauses_in_anothers_name(cluster):
     refused = cluster.patch("bob", ask(cluster, "ann"), {"spec": {"control": {"action": "pause", "by": "ann"}}})
     assert refused.status_code == 403
     assert 'spec.control.by is "ann", wanted the caller, "bob"' in refused.json()["message"]
+
+
+def test_a_reason_is_said_with_a_control_and_by_who_says_it(cluster):
+    created = ask(cluster, "ann")
+    control = {"action": "pause", "by": "ann", "reason": "lunch"}
+    assert cluster.patch("ann", created, {"spec": {"control": control}}).is_success
+    assert cluster.patch("bob", created, {"spec": {"control": {"reason": "dinner"}}}).status_code == 403
+    assert cluster.patch("ann", created, {"spec": {"control": {"reason": "x" * 257}}}).status_code == 422
 
 
 def test_what_was_said_cannot_be_unsaid(cluster):
@@ -284,3 +308,57 @@ def test_the_doctor_says_when_nobody_answers(script):
     found = script("doctor", "elsewhere")
     assert found.returncode == 1
     assert "context elsewhere: found no answer, wanted an API server" in found.stdout
+
+
+@pytest.fixture(scope="module")
+def labeller(cluster):
+    """ann may leave labels; returns how to create a ConfigMap in somebody's name."""
+    made = ("rolebinding", "ann-labeller", "--role=geometry-labeller", "--user=ann")
+    assert cluster.kubectl("root", "-n", NAMESPACE, "create", *made).returncode == 0
+
+    def create(person, metadata, **parts):
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, **parts}
+        return cluster.call(person, "POST", f"/api/v1/namespaces/{NAMESPACE}/configmaps", body)
+
+    for _ in range(300):
+        if create("ann", {"name": "early"}).status_code == 403:
+            return create
+    raise AssertionError("labels were never checked")
+
+
+LABELLED = {"generateName": "labels-shapes-", "labels": {"ml-geometry/labels": "shapes"}}
+LINES = {"labels.jsonl": '{"id": "a", "index": 0, "label": "circle"}\n'}
+
+
+def test_who_labels_leaves_labels(labeller):
+    assert labeller("ann", LABELLED, data=LINES).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("metadata", "parts"),
+    [
+        ({"name": "labels-1"}, {"data": LINES}),
+        ({"name": "geometry-trust"}, {"data": {"trust.json": "{}"}}),
+        ({**LABELLED, "generateName": "geometry-"}, {"data": LINES}),
+        ({**LABELLED, "labels": {"ml-geometry/labels": "Shapes"}}, {"data": LINES}),
+        (LABELLED, {}),
+        (LABELLED, {"binaryData": {"labels.jsonl": "YQ=="}}),
+    ],
+    ids=["no label", "the trust list", "another's name", "no model", "nothing", "bytes"],
+)
+def test_who_labels_creates_nothing_else(labeller, metadata, parts):
+    assert labeller("ann", metadata, **parts).status_code in (403, 422)
+
+
+def test_who_labels_neither_reads_nor_changes_what_is_there(cluster, labeller):
+    made = labeller("ann", LABELLED, data=LINES).json()["metadata"]["name"]
+    for verb in (("get", "configmap", made), ("delete", "configmap", made), ("get", "configmaps")):
+        assert "forbidden" in cluster.kubectl("ann", "-n", NAMESPACE, *verb).stderr.lower()
+
+
+def test_who_manages_the_namespace_creates_what_they_want(labeller):
+    assert labeller("root", {"name": "anything"}).status_code == 201
+
+
+def test_nobody_who_has_not_the_role_leaves_labels(labeller):
+    assert labeller("bob", LABELLED, data=LINES).status_code == 403

@@ -115,3 +115,16 @@ def test_what_is_written_is_what_is_installed(overlays):
 
 def kustomization(folder):
     return yaml.safe_load((ROOT / folder / "kustomization.yaml").read_text())
+
+
+def test_production_backs_up_into_the_volume_that_its_controller_mounts(overlays):
+    found = {identity(one): one for one in overlays["prod"]}
+    policy = yaml.safe_load(found[POLICY]["data"]["policy.yaml"])["backup"]
+    pod = found["Deployment", "geometry-controller"]["spec"]["template"]["spec"]
+    claims = {
+        one["persistentVolumeClaim"]["claimName"]: one["name"]
+        for one in pod["volumes"]
+        if "persistentVolumeClaim" in one
+    }
+    mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounts[claims["geometry-backups"]] == f"/geometry/{policy['to']}"

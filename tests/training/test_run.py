@@ -95,6 +95,23 @@ def test_a_server_that_dies_after_the_first_epoch_costs_no_version(
         outcome.require_tracked()
 
 
+def test_a_run_that_was_killed_after_its_fit_does_not_fit_again_and_leaves_no_checkpoint(
+    home: Home, database: str, dataset: Dataset, first: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    choices = {"register": False, "checkpoint": tmp_path / "fit"}
+    with monkeypatch.context() as patched:
+        patched.setattr("training.run.finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(home, database, dataset, **choices)
+    assert list((tmp_path / "fit").iterdir()) == [tmp_path / "fit" / "fit.npz"]
+    monkeypatch.setattr("training.fit.batches", killed)
+    assert train(home, database, dataset, **choices).accuracy == first.accuracy
+    assert not (tmp_path / "fit").exists()
+
+
 def test_a_version_that_exists_is_refused_before_anything_else_happens(home: Home, first: Outcome) -> None:
     with pytest.raises(Refused, match="shapes 1: exists already"):
         train(home, "http://127.0.0.1:1", None, version=Version("1"))

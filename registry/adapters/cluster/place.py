@@ -42,7 +42,7 @@ from registry.store.streaming import unpacked
 SERVICE = "geometry-controller:http"
 """Service and port of the controller."""
 
-CHOICES = ("action", "model", "version", "to", "sourceStage", "force", "reason")
+CHOICES = ("action", "model", "version", "to", "base", "weight", "seconds", "sourceStage", "force", "reason")
 """Fields of a request that a Promotion has; what is empty is left out."""
 
 
@@ -135,8 +135,6 @@ class ClusterPlace:
             return self._control(model, request)
         if request["action"] == "approve":
             return self._approve(model, request)
-        if request["action"] == "compare":
-            raise Refused("--live: versions are compared on live requests on one machine only, wanted no --context")
         wanted = {"model": model, **request, "to": request.get("to") if request["action"] == "promote" else None}
         spec = {key: wanted[key] for key in CHOICES if wanted.get(key)}
         return self._create(PROMOTIONS, "Promotion", {**spec, "requestedBy": self.caller()})
@@ -211,16 +209,22 @@ class ClusterPlace:
         return names
 
     def _control(self, model: Model, request: Mapping[str, Any]) -> str:
-        """Say it to the Promotion that it is about; refused at once where there is none."""
-        state = self._state(model)
-        (answer,) = answer_control(state, _request(request, state))
-        if answer.kind is Kind.REFUSED:
-            raise Refused(f"refused: {answer.data['reason']}")
-        about = state.rollout.request if state.rollout is not None else str(answer.data["promotion"])
+        """Say it to the Promotion that it is about; refused at once where there is none.
+
+        One that was filed here is spoken to before the journal has it: it hears once it was taken.
+        """
+        about = request.get("promotion")
+        if about not in self._filed:
+            state = self._state(model)
+            (answer,) = answer_control(state, _request(request, state))
+            if answer.kind is Kind.REFUSED:
+                raise Refused(f"refused: {answer.data['reason']}")
+            about = state.rollout.request if state.rollout is not None else str(answer.data["promotion"])
         found = next((made for made in self.api.list(PROMOTIONS) if made["metadata"]["uid"] == about), None)
         if found is None:
             raise Refused(f"{self.title}: the Promotion of what is in progress is gone, so it is being aborted")
-        control = {"action": request["action"], "by": self.caller()}
+        # None takes away what was said before.
+        control = {"action": request["action"], "by": self.caller(), "reason": request.get("reason") or None}
         changed = self.api.patch(PROMOTIONS, found["metadata"]["name"], {"spec": {"control": control}})
         return f"{about}.{changed['metadata']['generation']}"
 
@@ -259,4 +263,4 @@ def _request(request: Mapping[str, Any], state: State) -> Request:
     """What would be asked, to hear beforehand whether it could be."""
     if state.time is None:
         raise Refused(f"{state.model} has no journal here; `geometry models list` shows what there is")
-    return Request("", request["action"], None, "", None, "", "", state.time)
+    return Request("", request["action"], None, "", None, "", "", state.time, promotion=request.get("promotion"))

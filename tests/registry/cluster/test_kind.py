@@ -8,6 +8,7 @@ checkout's `registry` there instead of the image's.
 import io
 import json
 import os
+import socket
 import subprocess
 import tarfile
 import threading
@@ -74,6 +75,8 @@ def namespace(home: Home) -> Iterator[str]:
         [program("kubectl"), "--context", CONTEXT, "version"], capture_output=True, check=False
     ).returncode:
         pytest.skip(f"context {CONTEXT} is not there: make kind-up, or set GEOMETRY_CONTEXT")
+    if not listens(GATEWAY):
+        pytest.skip(f"no gateway listens at {GATEWAY}: make kind-up, or set GEOMETRY_GATEWAY")
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
     kubectl("create", "namespace", NAMESPACE)
     enforce = "pod-security.kubernetes.io/enforce=restricted"
@@ -92,6 +95,16 @@ def namespace(home: Home) -> Iterator[str]:
         unpack(ROOT / "manifests" / "predictor", "/tmp/source/registry/manifests/predictor")
     yield NAMESPACE
     kubectl("delete", "namespace", NAMESPACE, "--wait=false", check=False)
+
+
+def listens(address: str) -> bool:
+    """Whether somebody takes connections there; what is answered depends on routes, which come later."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def fitted(made: dict) -> dict:

@@ -154,9 +154,9 @@ class Namespace:
         made = {"kind": kind, "metadata": {"generateName": f"{kind.lower()}-"}, "spec": spec}
         return str(self.api.create(plural, made, "ml-geometry.io/v1alpha1", user)["metadata"]["name"])
 
-    def control(self, name: str, action: str, by: str = "ann") -> None:
+    def control(self, name: str, action: str, by: str = "ann", **more: str) -> None:
         def said(made: dict[str, Any]) -> dict[str, Any]:
-            return {**made, "spec": {**made["spec"], "control": {"action": action, "by": by}}}
+            return {**made, "spec": {**made["spec"], "control": {"action": action, "by": by, **more}}}
 
         self.api.change("promotions", name, None, said, by)
 

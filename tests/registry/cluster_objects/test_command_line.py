@@ -151,8 +151,13 @@ def test_pause_resume_and_abort_are_said_to_the_promotion_in_progress(cluster, g
     with cluster.turning:  # no evidence is collected meanwhile
         cluster.namespace.good, scrape = {}, cluster.namespace.controller.scrape
         cluster.namespace.controller.scrape = lambda *_, **__: ({}, {})
-    for action, told in (("pause", "paused 2"), ("resume", "resumed 2"), ("abort", "aborted 2")):
-        ran = geometry(action, *(["--yes"] if action == "abort" else []), context="bob")
+    options = {"pause": ["--reason", "lunch"], "abort": ["--yes", "--reason", "no longer wanted"]}
+    for action, told in (
+        ("pause", "paused 2 (lunch)"),
+        ("resume", "resumed 2\n"),
+        ("abort", "aborted 2 (no longer wanted)"),
+    ):
+        ran = geometry(action, *options.get(action, ()), context="bob")
         assert (ran.code, told in ran.told) == (0, True), ran.told
     cluster.namespace.controller.scrape = scrape
     assert [entry.actor for entry in cluster.namespace.entries() if entry.kind == "aborted"] == ["bob"]
@@ -269,3 +274,69 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_versions_are_compared_on_live_requests(cluster, geometry):
+    ran = geometry("models", "compare", "1", "2", "--live", "--for", "60s", "--weight", "40", "-o", "json")
+    found = json.loads(ran.output)
+    assert (ran.code, found["outcome"], found["weight"], found["seconds"]) == (0, "over", 40, 60.0), ran.told
+    assert found["signals"]["errors"]["candidate"]["exposure"] > 0
+    spec = cluster.namespace.api.of("promotions")[-1]["spec"]
+    assert {key: spec[key] for key in ("action", "base", "weight", "seconds")} == {
+        "action": "compare", "base": "1", "weight": 40, "seconds": 60.0,
+    }  # fmt: skip
+
+
+def test_ctrl_c_before_the_journal_has_a_comparison_withdraws_it(cluster, geometry, monkeypatch):
+    def interrupted(*_: object, **__: object) -> None:
+        threading.Timer(0.2, cluster.turning.release).start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("registry.cli.split.answer_to", interrupted)
+    cluster.turning.acquire()
+    ran = geometry("models", "compare", "1", "2", "--live")
+    assert ran.code != 0
+    assert "accepted: withdrawn" in ran.told or "accepted: aborted" in ran.told, ran.told
+    assert (
+        cluster.namespace.status(cluster.namespace.api.of("promotions")[-1]["metadata"]["name"])["phase"] == "Aborted"
+    )
+    assert cluster.namespace.state().rollout is None
+
+
+@pytest.fixture
+def offered(capsys, monkeypatch) -> Callable[..., list[str]]:
+    """What the shell offers after these words."""
+
+    def completed(*words: str) -> list[str]:
+        monkeypatch.setenv("_GEOMETRY_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", " ".join(("geometry", *words)))
+        monkeypatch.setenv("COMP_CWORD", str(len(words)))
+        monkeypatch.setattr(sys, "argv", ["geometry"])
+        capsys.readouterr()
+        with pytest.raises(SystemExit):
+            main()
+        found = capsys.readouterr()
+        assert found.err == ""
+        return found.out.split()
+
+    return completed
+
+
+def test_a_tab_offers_versions_and_models_of_the_cluster(cluster, offered, monkeypatch):
+    monkeypatch.setattr("registry.cli.completion.AT_ONCE", 60.0)
+    assert offered("promote", "--context", "ann", "") == ["2", "1"]
+    assert offered("promote", "--context", "ann", "-m", "s") == ["shapes"]
+    monkeypatch.setenv("GEOMETRY_CONTEXT", "bob")
+    assert offered("promote", "1") == ["1"]
+
+
+@pytest.mark.parametrize("context", ["gone", "nowhere", "unknown"])
+def test_a_tab_offers_nothing_and_says_nothing_where_no_cluster_answers(cluster, offered, context):
+    assert offered("promote", "--context", context, "") == []
+
+
+def test_a_tab_does_not_wait_for_a_controller_that_takes_its_time(cluster, offered, monkeypatch):
+    waits = threading.Event()
+    monkeypatch.setattr(ClusterPlace, "stored", lambda *_: waits.wait(600) and ["1"])
+    assert offered("promote", "--context", "ann", "") == []
+    waits.set()

@@ -84,9 +84,10 @@ def test_two_at_once_go_one_after_the_other(served):
 def test_pause_and_resume_are_said_by_its_control(served):
     name = served.promote("2")
     served.until(lambda: served.phase(name) == "Progressing")
-    served.control(name, "pause", by="bob")
+    served.control(name, "pause", by="bob", reason="lunch")
     served.until(lambda: served.phase(name) == "Paused")
-    assert next(entry.actor for entry in reversed(served.entries()) if entry.kind == "paused") == "bob"
+    paused = next(entry for entry in reversed(served.entries()) if entry.kind == "paused")
+    assert (paused.actor, paused.data["reason"]) == ("bob", "lunch")
     served.control(name, "resume")
     served.until(lambda: served.phase(name) == "Progressing")
 
@@ -219,3 +220,21 @@ def test_the_model_shows_no_canary_when_there_is_none_any_more(served):
     served.until(lambda: served.phase(name) == "Succeeded")
     served.turn()
     assert "canary" not in served.status("shapes", "models")
+
+
+def test_a_comparison_ends_when_its_time_is_over_and_succeeded(served):
+    name = served.promote("2", action="compare", to=None, base="1", weight=40, seconds=30)
+    served.until(lambda: served.phase(name) == "Progressing" and served.status(name)["weight"] == 40)
+    assert served.substrate.releases["shapes"].weights == {"1": 60, "2": 40}
+    served.until(lambda: served.phase(name) == "Succeeded")
+    assert served.status(name)["message"].startswith("expired 2 (comparison over")
+    assert (served.condition(name, "Complete"), served.condition(name, "Succeeded")) == ("True", "True")
+    assert served.state().production == "1"
+    assert ("Expired", "Warning") not in served.notes()
+
+
+def test_a_comparison_that_was_aborted_before_it_was_taken_ends_without_a_step(served):
+    name = served.promote("2", action="compare", to=None, base="1", weight=40, seconds=30)
+    served.control(name, "abort")
+    served.until(lambda: served.phase(name) == "Aborted")
+    assert (served.state().rollout, "stepped" in served.kinds()) == (None, False)

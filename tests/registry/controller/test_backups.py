@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from registry.controller.backups import PAUSE, Backups
+from registry.controller.backups import PAUSE, Backups, Kept
+from registry.domain.journal import Anchor
 from registry.domain.policy import Backup
+from registry.domain.version import Model
 from registry.store.backup import read_backup
 from registry.store.home import Home
 from tests.fixtures.versions import CREATED
 from tests.registry.store.installations import installation
 
+SHAPES = Model("shapes")
 HOURLY = Backup(to="copies", every=3600)
 
 
@@ -86,3 +89,27 @@ def test_a_controller_that_ends_ends_its_backup(home: Home) -> None:
     backups.stop()
     assert child is not None
     assert child.returncode == -9
+
+
+def test_a_backup_holds_the_anchors_that_were_found_and_none_is_made_of_a_journal_behind_them(home: Home) -> None:
+    backups, head = Backups(home, list), home.journal_of(SHAPES).read()[-1].anchor
+    backups.step(HOURLY, CREATED, {SHAPES: head, Model("other"): None})
+    ended(backups, CREATED)
+    assert read_backup(home.root / "copies" / made(home)[0]).anchors == {SHAPES: head}
+    later = CREATED + timedelta(hours=1)
+    backups.step(HOURLY, later, {SHAPES: Anchor(head.sequence + 1, head.sha256)})
+    ended(backups, later)
+    assert len(made(home)) == 1
+
+
+def test_where_a_volume_is_wanted_nothing_is_written_beside_it(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    backups = Backups(home, list, mounted=True)
+    backups.step(HOURLY, CREATED)
+    assert (backups._running, backups.kept) == (None, Kept(3600))
+    assert "copies is not there; mount a volume" in caplog.text
+    assert not (home.root / "copies").exists()
+    (home.root / "copies").mkdir()
+    backups.step(HOURLY, CREATED + PAUSE)
+    ended(backups, CREATED + PAUSE)
+    backups.step(HOURLY, CREATED + PAUSE)
+    assert backups.kept == Kept(3600, CREATED + PAUSE)
