@@ -102,8 +102,9 @@ truth: $(READY) ## Are the counters true? A million answers of 1 to 4 processes 
 chaos: $(READY) ## Kill every process at seeded moments of rollouts under traffic; about half an hour
 	$(BIN)/pytest --chaos -m chaos -q -s tests/chaos
 
-simulate: $(READY) ## Rollouts of every scene at every rate of traffic: table and plots in .geometry/simulate (RUNS=100: fewer)
+simulate: $(READY) ## Rollouts of every scene, and drift: tables and plots in .geometry/simulate (RUNS=100 TICKS=100000: fewer)
 	$(BIN)/python -m tests.statistics.simulate $(if $(RUNS),--runs $(RUNS))
+	$(BIN)/python -m tests.statistics.drift $(if $(RUNS),--runs $(RUNS)) $(if $(TICKS),--ticks $(TICKS))
 
 prove: $(READY) ## Kill, disturb and race the registry at every point of every path, and its commands by the thousand; an hour or more
 	$(BIN)/pytest --prove -m prove -q -s tests/registry tests/proofs

@@ -36,10 +36,7 @@ def drift(
     own, once there is enough of it; the rest against the held-out images of the version's card.
     """
     found, name = installation(home, context, namespace), model_name(model)
-    view = found.view(name)
-    if not view:
-        found.require_controller()
-    seen = view.get("drift") or {}
+    seen = found.view(name).get("drift") or {}
     if output is not Format.TABLE:
         print_data(seen, output)
     elif not seen:
@@ -59,10 +56,11 @@ def _print(model: Model, seen: Mapping[str, Any]) -> None:
 
 
 def _row(each: Mapping[str, Any], bound: float) -> dict[str, Any]:
-    evidence = each["log_e"] is not None and each["status"] in ("alarm", "watched")
+    full = each["status"] == "alarm"  # its evidence began anew then
+    share = 1.0 if full else (each["log_e"] or 0.0) / bound
     return {
         **each,
-        "evidence": bar(1.0 if each["status"] == "alarm" else each["log_e"] / bound) if evidence else None,
+        "evidence": bar(share) if full or each["status"] == "watched" else None,
         "reference": f"{each['reference']} ({each['against']})" if each["reference"] else each["against"],
         "phi": each["dispersion"],
         "moved": "; ".join(moved(one) for one in each["moved"]) if each["status"] == "alarm" else each["reason"],

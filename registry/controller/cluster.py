@@ -105,7 +105,7 @@ def build(place: Home, api: Api, lease: Lease, environment: Mapping[str, str]) -
     """Everything that acts in one namespace."""
     substrate = ClusterSubstrate(api, templates=read_templates(), policy=lambda: load_policy(place.policy))
     events = Events(api, lease.holder)
-    desk = Desk(api, events, ModelViews(api), LabelMaps(api, place.labels_of))
+    desk = Desk(api, events, ModelViews(api, events), LabelMaps(api, place.labels_of))
     projector, tracking = None, environment.get(TRACKING)
     if tracking and find_spec("mlflow") is None:
         _log.warning("mirror.missing reason=%s", f"MLflow is not installed here, so {tracking} shows no stages")

@@ -10,7 +10,7 @@ it takes at least A ticks on average until it reaches A; so does any average of 
   ticks, so that all starts since ever are one number a bet.
 
 Counts that vary more than independent ones are divided: those of classes by their overdispersion, those of a bet by
-what keeps its expectation where answers come in clumps (`divisors`); simulated, and proved for independent answers only.
+what keeps its expectation where answers come in clumps (`divisors`): simulated, proved for independent answers only.
 Arrays have any leading axes, over which everything is done at once.
 """
 
@@ -35,8 +35,8 @@ ODDS = (0.15, 0.3, 0.6, 1.2, 2.4)
 QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 """Of the reference: the edges next to them are bet on."""
 
-RARE = 0.02
-"""Nothing is bet on shares below this times φ − 1: where answers come in clumps, those are a few large ones."""
+RARE, RAREST = 0.02, 0.1
+"""Nothing is bet on shares below RARE · (φ − 1), at most RAREST: where answers come in clumps, those are a few."""
 
 NONE = -1e9
 """The log of no evidence, where a file has no infinities."""
@@ -160,7 +160,7 @@ class Bets:
         hits, misses = self.weights
         by = divisors(np.maximum(hits, misses), dispersion)
         after = np.logaddexp(0.0, logs) + below[..., None] * hits / by + above[..., None] * misses / by
-        rare = np.minimum(self.low, 1 - np.asarray(self.high)) < RARE * (dispersion - 1)
+        rare = np.minimum(self.low, 1 - np.asarray(self.high)) < min(RARE * (dispersion - 1), RAREST)
         return np.where(rare[:, None], NONE, after)
 
 

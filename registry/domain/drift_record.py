@@ -70,3 +70,17 @@ def remedy(model: Model) -> str:
         f"look at what changed; if it stays, train on newer images: `geometry train -m {model} --data DIR "
         f"--resume latest --register-model`, then `geometry promote VERSION --to production -m {model}`"
     )
+
+
+def highest(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a report: how far each signal with evidence is on its way to the alarm: 0 at none, 1 at it, logarithmic."""
+    shares = {
+        each["signal"]: 1.0 if each["status"] == "alarm" else _share(each["log_e"], found["bound"])
+        for each in found["signals"]
+        if each["status"] in ("alarm", "watched")
+    }
+    return {"highest": max(shares.values()), "signals": shares} if shares else {}
+
+
+def _share(log: float | None, bound: float) -> float:
+    return 0.0 if log is None else round(min(max(log / bound, 0.0), 1.0), 2)

@@ -70,8 +70,9 @@ class Spread:
             return None
         shares = counts / self.size
         # a tick's squares less those of its cell's mean; a coarse tick that is open is in the cells already
-        mean = (parts**2 / parts.sum(axis=1, keepdims=True)).sum(axis=0) * (self.size / parts.sum())
-        mean = counts * shares if cells is None else mean
+        mean = counts * shares
+        if cells is not None:
+            mean = (parts**2 / parts.sum(axis=1, keepdims=True)).sum(axis=0) * (self.size / parts.sum())
         known = (shares > 0) & (shares < 1) & (weights > 0)
         if not known.any():
             return 1.0

@@ -46,11 +46,13 @@ def _log(value: float) -> float | None:
 def _signal(watch: Watch, name: str, subject: Subject, policy: DriftPolicy) -> dict[str, Any]:
     signal, phi = watch.signal(name), watch.dispersion(name)
     status, reason = _status(watch, name, subject, policy)
-    seen = effect(watch, name, signal, subject, ticks=RECENT)
+    alarm = signal.alarm
+    ticks = RECENT if alarm is None else watch.ticks - alarm.raised + alarm.took
+    seen = effect(watch, name, signal, subject, ticks=ticks)
     return {
         "signal": name,
         "status": status,
-        "since": timestamp(signal.alarm.since) if signal.alarm is not None else None,
+        "since": timestamp(alarm.since) if alarm is not None else None,
         "log_e": _log(signal.log - SHARE),
         "dispersion": round(phi, 3) if phi is not None else None,
         **({**UNKNOWN, "moved": []} if seen is None else seen.document()),
@@ -70,29 +72,15 @@ def _status(watch: Watch, name: str, subject: Subject, policy: DriftPolicy) -> t
     if not signal.counts:
         tick = f"a tick takes {FEWEST} answers and {TICK:.0f} s"
         return "warming", tick if not watch.ticks else "predictors count nothing of it that fits the card"
-    if name == CLASSES and watch.dispersions is None:
+    if name == CLASSES and watch.dispersions is None and not (watch.week is not None and watch.week.suffices(policy)):
         answers, days = (watch.week.answers, watch.week.watched / DAY) if watch.week is not None else (0, 0.0)
         return (
             "warming",
             f"learns production's: {answers} of {policy.minimum} answers, {days:.1f} of {policy.days:g} days",
         )
-    if watch.dispersion(name) is None:
+    if watch.dispersion(name) is None or (name == CLASSES and watch.dispersions is None):
         return "warming", f"learns how answers vary: {signal.spreads.fine.ticks} of {TICKS} ticks"
     return "watched", ""
-
-
-def highest(found: Mapping[str, Any]) -> dict[str, Any]:
-    """How far each signal with evidence is on its way to the alarm, on a logarithmic scale: 0 at none, 1 at it."""
-    shares = {
-        each["signal"]: 1.0 if each["status"] == "alarm" else _share(each["log_e"], found["bound"])
-        for each in found["signals"]
-        if each["status"] in ("alarm", "watched")
-    }
-    return {"highest": max(shares.values()), "signals": shares} if shares else {}
-
-
-def _share(log: float | None, bound: float) -> float:
-    return 0.0 if log is None else round(min(max(log / bound, 0.0), 1.0), 2)
 
 
 def drift_samples(model: Model, found: Mapping[str, Any] | None) -> Iterator[tuple[str, tuple[str, ...], float]]:

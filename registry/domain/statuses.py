@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from registry.domain.documents import timestamp
+from registry.domain.drift_record import highest
 from registry.domain.journal import Anchor, Entry, Kind
 from registry.domain.objects import anchor_text
 from registry.domain.observation import Observation
@@ -118,9 +119,13 @@ def _conditions(
 
 
 def model_status(
-    state: State, entries: Sequence[Entry], observation: Observation, anchor: Anchor | None
+    state: State,
+    entries: Sequence[Entry],
+    observation: Observation,
+    anchor: Anchor | None,
+    drift: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The view of a model. anchor: the entry last acted upon, as it was found in the cluster."""
+    """The view of a model. anchor: the entry last acted upon, as it was found in the cluster. drift: as in `Told`."""
     wanted, rollout, staging = release(state), state.rollout, state.staging
     canary = wanted.canaries[0].version if wanted.canaries else None
     canary = rollout.version if rollout is not None else canary
@@ -145,6 +150,7 @@ def model_status(
             "sequence": decided.sequence,
             "time": timestamp(decided.time),
         },
+        "drift": (drift and highest(drift)) or None,
         "anchor": anchor and anchor_text(anchor),
     }
     return {key: value for key, value in shown.items() if value is not None}

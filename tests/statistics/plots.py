@@ -61,3 +61,37 @@ def _delay(results: Sequence[Row], path: Path) -> None:
     delay.legend(fontsize=7)
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+class Found(Protocol):
+    """What is drawn of a drift."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def median(self) -> float: ...
+
+    @property
+    def late(self) -> float: ...
+
+    @property
+    def wanted(self) -> float: ...
+
+
+def draw_delays(found: Sequence[Found], path: Path) -> None:
+    """Answers until a drift is found: the median as a bar, the 95th percentile as its end, what is wanted as a mark."""
+    figure, axes = plt.subplots(figsize=(9, 0.28 * len(found) + 1.2), layout="constrained")
+    longest = max([row.late for row in found if row.late < float("inf")] or [1.0])
+    for place, row in enumerate(found):
+        median, late = min(row.median, 2 * longest), min(row.late, 2 * longest)
+        axes.barh(place, median, color="#2a9d8f")
+        axes.plot([median, late], [place, place], color="#264653")
+        if row.wanted:
+            axes.plot([row.wanted], [place], marker="|", markersize=10, color="#e76f51")
+    axes.set_yticks(range(len(found)), [row.name for row in found], fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlabel("answers until it is found: median, 95 %, and the median that is wanted")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

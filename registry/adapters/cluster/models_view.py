@@ -7,9 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from registry.adapters.cluster.api import MODELS, Api
+from registry.adapters.cluster.events import Events
+from registry.domain.drift_record import ALARM, remedy
 from registry.domain.errors import Conflict, NotFound
 from registry.domain.inbox import Told
+from registry.domain.journal import Entry, Kind
+from registry.domain.objects import Object
 from registry.domain.statuses import model_status
+from registry.domain.summary import summary
 from registry.domain.version import Model
 
 AGAIN = timedelta(seconds=60)
@@ -18,30 +23,42 @@ AGAIN = timedelta(seconds=60)
 
 @dataclass
 class ModelViews:
-    """One object for each model of a namespace."""
+    """One object for each model of a namespace. events: where drift is told."""
 
     api: Api
+    events: Events
+    _heard: dict[Model, int] = field(default_factory=dict)
     _written: dict[Model, tuple[Mapping[str, Any], datetime]] = field(default_factory=dict)
 
     def tell(self, told: Told) -> None:
-        """Make the object say what is known. Raises RegistryError."""
-        model, status = told.state.model, model_status(told.state, told.entries, told.observation, told.anchor)
+        """Make the object say what is known, and tell on it of drift. Raises RegistryError."""
+        model, drifts = told.state.model, self._drifts(told)
+        status = model_status(told.state, told.entries, told.observation, told.anchor, told.drift)
         before, when = self._written.get(model, ({}, None))
-        if when is not None and before == status and told.now - when < AGAIN:
+        if when is not None and before == status and told.now - when < AGAIN and not drifts:
             return
         try:
-            self._write(model, status)
+            about = self._write(model, status)
         except NotFound:
             made = {"apiVersion": MODELS.group, "kind": "Model", "metadata": {"name": model}}
             with suppress(Conflict):  # there meanwhile
                 self.api.create(MODELS, made)
-            self._write(model, status)
+            about = self._write(model, status)
         self._written[model] = (status, told.now)
+        self._heard[model] = told.state.head.sequence
+        for entry in drifts:
+            self.events.warn(about, "Drift", f"{summary(entry)}; {remedy(model)}")
 
-    def _write(self, model: Model, status: Mapping[str, Any]) -> None:
+    def _drifts(self, told: Told) -> list[Entry]:
+        """Alarms that were recorded since this process told last; those of an earlier one are told."""
+        heard = self._heard.setdefault(told.state.model, told.state.head.sequence)
+        new = told.entries[heard:]
+        return [entry for entry in new if entry.kind is Kind.DRIFT and entry.data.get("what") == ALARM]
+
+    def _write(self, model: Model, status: Mapping[str, Any]) -> Object:
         """All fields that a view may have, so that what does not apply any more goes away."""
-        whole = {**dict.fromkeys(("production", "canary", "staging", "decision", "anchor")), **status}
+        whole = {**dict.fromkeys(("production", "canary", "staging", "drift", "decision", "anchor")), **status}
         for name in ("production", "canary", "staging"):
             if whole[name] is not None:
                 whole[name] = {**dict.fromkeys(("weight", "ready")), **whole[name]}
-        self.api.patch(MODELS, model, {"status": whole}, part="status")
+        return self.api.patch(MODELS, model, {"status": whole}, part="status")

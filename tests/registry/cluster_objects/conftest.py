@@ -111,7 +111,7 @@ class Namespace:
     def start(self) -> None:
         """A controller that knows only what is on disk and in the cluster."""
         api = self.api.seen_by("controller")
-        desk = Desk(api, Events(api), ModelViews(api), LabelMaps(api, self.home.labels_of))
+        desk = Desk(api, Events(api), ModelViews(api, Events(api)), LabelMaps(api, self.home.labels_of))
         self.controller = Controller(
             self.home, self.substrate, inbox=desk, probe=Silent(), outcomes=Silent(), now=lambda: self.time,
             scrape=self._scrape,

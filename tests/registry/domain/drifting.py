@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from registry.domain.drift import Finding, look
-from registry.domain.drift_counts import CONFIDENCE, NOTHING, Bins, LiveCounts
+from registry.domain.drift_counts import CONFIDENCE, Bins, LiveCounts
 from registry.domain.drift_signals import Reference, confidence_reference
 from registry.domain.drift_watch import Subject, Watch, parse_watch
 from registry.domain.policy import DriftPolicy
@@ -20,6 +20,13 @@ SURE = tuple(float(share) for share in np.exp(np.linspace(-5, 0, 20)) / np.exp(n
 """Shares of the confidence's bins; the mean is .81."""
 
 EDGES = tuple(round(0.05 * step, 2) for step in range(1, 21))
+
+
+def none_yet(subject: Subject) -> LiveCounts:
+    """Of a process that answered nothing."""
+    return LiveCounts(dict.fromkeys(subject.classes, 0), {CONFIDENCE: Bins(EDGES, (0,) * 21)})
+
+
 QUICK = DriftPolicy(minimum=2000, days=0.01)
 """The reference of the classes is there after 20 ticks."""
 
@@ -54,7 +61,7 @@ class Stream:
         self.generator = np.random.default_rng(self.seed)
         self.splitter = np.random.default_rng(self.seed + 1)
         for process in range(self.processes):
-            self.counted[f"pod-{process}"] = NOTHING
+            self.counted[f"pod-{process}"] = none_yet(self.subject)
         self.read()
 
     def answer(self, n: int, mix: Sequence[float] = MIX, sure: Sequence[float] = SURE) -> None:
@@ -105,5 +112,5 @@ class Stream:
 def promoted(stream: Stream, subject: Subject) -> None:
     """Another version is in production, with processes of its own."""
     stream.subject = subject
-    stream.counted = {f"{subject.version}-{name}": NOTHING for name in stream.counted}
+    stream.counted = {f"{subject.version}-{name}": none_yet(subject) for name in stream.counted}
     stream.read()

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from registry.domain.drift import QUIET, TICK
-from registry.domain.drift_counts import CLASSES, CONFIDENCE, NOTHING, SIGNALS, Bins, LiveCounts
+from registry.domain.drift_counts import CLASSES, CONFIDENCE, SIGNALS, Bins, LiveCounts
 from registry.domain.drift_watch import LOG_BOUND, Watch
 from registry.domain.policy import DriftPolicy
-from tests.registry.domain.drifting import EDGES, MIX, NAMES, QUICK, SURE, Stream, promoted, subject
+from tests.registry.domain.drifting import EDGES, MIX, NAMES, QUICK, SURE, Stream, none_yet, promoted, subject
 
 SHIFTED = (0.1, 0.45, 0.2, 0.15, 0.1)
 """A total variation of .2 from MIX."""
@@ -41,9 +41,14 @@ def test_a_class_mix_that_moves_alarms_once_and_says_which_classes(seed: int) ->
 
 
 def test_confidence_that_falls_alarms_against_the_card() -> None:
-    stream = Stream().ticks(21)
+    stream = Stream().ticks(30)
     assert stream.until(CONFIDENCE, most=5, sure=UNSURE) <= 500
     assert stream.findings[-1].data["effect"]["against"] == "card"
+
+
+def test_confidence_that_falls_while_its_overdispersion_is_learned_alarms_later() -> None:
+    stream = Stream(policy=DriftPolicy(minimum=2000, days=7)).ticks(19)
+    assert stream.until(CONFIDENCE, most=60, sure=UNSURE) <= 6000
 
 
 def test_an_episode_ends_after_calm_and_the_next_one_alarms_again() -> None:
@@ -99,7 +104,7 @@ def test_a_pod_that_is_replaced_counts_from_its_start() -> None:
     for stream in (alone, replaced):
         stream.ticks(30)
         if stream is replaced:
-            stream.counted = {"pod-1": NOTHING}
+            stream.counted = {"pod-1": none_yet(stream.subject)}
         stream.ticks(30, mix=SHIFTED)
     assert replaced.findings == alone.findings
 
