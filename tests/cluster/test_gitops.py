@@ -51,36 +51,35 @@ def apply(installation, overlay) -> None:
 
 
 @pytest.fixture
-def rebuilt(installation, tmp_path):
-    """Everything released is deleted and comes back from git, while no controller is there; then one is again."""
-    controller = ("deployment/geometry-controller",)
-
-    def rebuild() -> None:
-        installation.kubectl("scale", *controller, "--replicas=0")
-        gone = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller", "--for=delete", "--timeout=120s")
-        installation.kubectl("wait", *gone)
-        installation.kubectl("delete", RELEASED, "--all", "--wait", "--timeout=180s")
-        apply(installation, tmp_path)
-
-    yield rebuild
-    installation.kubectl("scale", *controller, "--replicas=1")
-    until(lambda: installation.acting(), "a controller acts")
+def overlay(installation, tmp_path):
+    """Where git carries the release, as long as the test lasts; a controller is there before and after it."""
+    with installation.policy(writeMode="gitops"), following(installation, tmp_path):
+        until((tmp_path / "release.yaml").exists, "the release is written")
+        yield tmp_path
+        installation.kubectl("scale", "deployment/geometry-controller", "--replicas=1")
+        until(lambda: installation.acting(), "a controller acts")
 
 
-def test_rebuilt_from_git_mid_canary_a_namespace_serves_the_validated_version(
-    installation, candidate, tmp_path, rebuilt
-):
+def rebuild(installation, overlay) -> None:
+    """Everything released is deleted and comes back from git, while no controller is there."""
+    installation.kubectl("scale", "deployment/geometry-controller", "--replicas=0")
+    gone = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller", "--for=delete", "--timeout=120s")
+    installation.kubectl("wait", *gone)
+    installation.kubectl("delete", RELEASED, "--all", "--wait", "--timeout=180s")
+    apply(installation, overlay)
+
+
+def test_rebuilt_from_git_mid_canary_a_namespace_serves_the_validated_version(installation, candidate, overlay):
     ((stable, _),) = installation.weights().items()
     steps = [{"weight": 10, "soak": 900}]
-    with installation.policy(writeMode="gitops"), following(installation, tmp_path):
-        promotion = installation.ask("promote", version=candidate, to="production", steps=steps)
-        installation.steps(promotion, 10)
-        until(lambda: len(installation.weights()) == 2, "the live route shows the step")
-        rebuilt()
-        until(lambda: set(installation.answers(20)) == {stable.removeprefix("v")}, "the validated version answers")
-        assert installation.weights() == {stable: 100}
-        installation.kubectl("scale", "deployment/geometry-controller", "--replicas=1")
-        until(lambda: len(installation.weights()) == 2, "the rollout goes on from its journal", seconds=300)
-        installation.aborts(promotion)
-        until(lambda: "canary" not in installation.get("inferenceservice", "shapes")["spec"], "git dropped the canary")
+    promotion = installation.ask("promote", version=candidate, to="production", steps=steps)
+    installation.steps(promotion, 10)
+    until(lambda: len(installation.weights()) == 2, "the live route shows the step")
+    rebuild(installation, overlay)
+    until(lambda: set(installation.answers(20)) == {stable.removeprefix("v")}, "the validated version answers")
+    assert installation.weights() == {stable: 100}
+    installation.kubectl("scale", "deployment/geometry-controller", "--replicas=1")
+    until(lambda: len(installation.weights()) == 2, "the rollout goes on from its journal", seconds=300)
+    installation.aborts(promotion)
+    until(lambda: "canary" not in installation.get("inferenceservice", "shapes")["spec"], "git dropped the canary")
     assert installation.weights() == {stable: 100}
