@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from predictor.classifier import Classifier
-from predictor.image import decode, file_features
+from predictor.image import decode_file
 from predictor.query import Predictions
 from registry.domain.card import CONFIDENCE_BINS, InputSpec, Reference
 from registry.domain.features import measure, reference
@@ -36,11 +36,12 @@ def traffic(url: str, model: str, images: Sequence[bytes]) -> tuple[Shot, ...]:
 
 def seen(images: Sequence[bytes]) -> Reference:
     """What a predictor counts when it is asked these images once."""
-    pixels = np.stack([decode(image, width=SIDE, height=SIDE, max_pixels=10**6) for image in images])
+    decoded = [decode_file(image, width=SIDE, height=SIDE, max_pixels=10**6) for image in images]
+    pixels = np.stack([found for found, _ in decoded])
     net = Classifier(NET.read_bytes(), input=InputSpec(SIDE, SIDE), classes=len(CLASSES), interpreters=1)
     found = Predictions.of(net.classify(pixels))
     bins = np.minimum((np.asarray(found.confidence) * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
-    rows = [(*row, *file_features(image)) for row, image in zip(measure(pixels), images, strict=True)]
+    rows = [(*row, *file) for row, (_, file) in zip(measure(pixels), decoded, strict=True)]
     return Reference(
         classes=tuple(np.bincount(np.asarray(found.winners), minlength=len(CLASSES)).tolist()),
         confidence=tuple(np.bincount(bins, minlength=CONFIDENCE_BINS).tolist()),
