@@ -185,13 +185,14 @@ class Week:
         return spreads.dispersion(1 - shares, np.asarray(self.counts, dtype=np.float64))
 
     def mean(self) -> tuple[Array, float]:
-        """Shares of an average week, each cell by its own rate of answers; and how many answers that is worth."""
+        """Shares of an average week, and how many answers that is worth: each cell by its own rate of answers, over as
+        long as it was watched, at most once through."""
         counts = np.asarray(self.counts, dtype=np.float64)
         sizes, seconds = counts.sum(axis=1), np.asarray(self.seconds)
         seen = (sizes > 0) & (seconds > 0)
         if not seen.any():
             raise InvalidDocument("reference of the classes: counts nothing, wanted answers in some part of the week")
-        weights = sizes[seen] / seconds[seen]
+        weights = sizes[seen] / seconds[seen] * np.minimum(seconds[seen], DAY / PARTS)
         weights /= weights.sum()
         shares = (weights[:, None] * counts[seen] / sizes[seen][:, None]).sum(axis=0)
         return shares, float(1 / (weights**2 / sizes[seen]).sum())

@@ -5,6 +5,7 @@ import pytest
 
 from registry.domain.drift import QUIET, TICK
 from registry.domain.drift_counts import CLASSES, CONFIDENCE, SIGNALS, Bins, LiveCounts
+from registry.domain.drift_reference import Week
 from registry.domain.drift_watch import LOG_BOUND, Watch
 from registry.domain.policy import DriftPolicy
 from tests.registry.domain.drifting import EDGES, MIX, NAMES, QUICK, SURE, Stream, none_yet, promoted, subject
@@ -219,3 +220,11 @@ def test_a_watch_that_knows_nothing_begins_with_the_counters_it_finds() -> None:
     fresh.read()
     assert fresh.ticks(30).what() == [("reference", CLASSES)]
     assert QUICK.minimum <= sum(sum(row) for row in fresh.watch.week.counts)  # type: ignore[union-attr]
+
+
+def test_a_day_that_was_watched_twice_counts_once_and_a_minute_no_more_than_a_minute() -> None:
+    week = Week.empty(("circle", "square")).add((6000, 0), place=0, seconds=6 * 3600)
+    twice = week.add((6000, 0), place=0, seconds=6 * 3600).add((0, 6000), place=1, seconds=6 * 3600)
+    assert twice.mean()[0] == pytest.approx([0.5, 0.5])
+    shares, size = week.add((0, 10), place=1, seconds=36).mean()
+    assert (shares[1], size) == (pytest.approx(10 / 6010), pytest.approx(6010))
