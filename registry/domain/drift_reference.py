@@ -170,9 +170,10 @@ class Week:
             (*self.seconds[:place], lasted, *self.seconds[place + 1 :]),
         )
 
-    def suffices(self, policy: DriftPolicy) -> bool:
-        """Whether there are enough answers over enough time."""
-        return self.answers >= policy.minimum and self.watched >= policy.days * DAY
+    def suffices(self, policy: DriftPolicy, dispersion: float) -> bool:
+        """Whether there are as many answers as say what the policy's minimum of independent ones would, over enough
+        time."""
+        return self.answers >= policy.minimum * dispersion and self.watched >= policy.days * DAY
 
     def dispersion(self, spreads: Spreads) -> float | None:
         """φ inside the parts of the week: Pearson's statistic over its degrees of freedom; None from too few ticks.
