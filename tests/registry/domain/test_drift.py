@@ -160,6 +160,11 @@ def test_a_card_without_reference_shows_nothing_of_confidence() -> None:
     assert stream.watch.signal(CONFIDENCE).counts == ()
 
 
+def test_a_card_whose_images_are_all_in_one_bin_shows_what_leaves_it() -> None:
+    stream = Stream(subject=subject(card=(*[0.0] * 19, 1.0))).ticks(25, sure=(*[0.0] * 19, 1.0))
+    assert stream.until(CONFIDENCE, most=5, sure=(*[0.0] * 17, 0.2, 0.2, 0.6)) <= 500
+
+
 def test_a_model_with_one_class_never_drifts_in_it() -> None:
     stream = Stream(subject=subject(classes=("circle",))).ticks(60, mix=(1.0,))
     assert stream.what() == [("reference", CLASSES)]
