@@ -206,7 +206,7 @@ def _learned(watch: Watch, counts: Sequence[int] | None, now: datetime, policy: 
     week = watch.week.add(counts, place=cell(now), seconds=watch.seconds)
     watch = replace(watch, week=week)
     found = watch.dispersion(CLASSES)
-    if not week.suffices(policy) or found is None:
+    if found is None or not week.suffices(policy, found):
         return watch, ()
     known = {name: watch.dispersion(name) for name in SIGNALS}
     dispersions = {name: phi for name, phi in known.items() if phi is not None}

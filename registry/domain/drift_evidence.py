@@ -199,11 +199,18 @@ def bets(counts: Sequence[float], dispersion: float = 1.0) -> Bets:
     cumulated = np.cumsum(np.asarray(counts, dtype=np.float64))
     size = float(cumulated[-1])
     shares = cumulated[:-1] / size
-    edges = sorted({int(np.argmin(np.abs(shares - wanted))) for wanted in QUANTILES} if len(shares) else ())
+    edges = sorted({_nearest(shares, wanted) for wanted in QUANTILES} if len(shares) else ())
     chosen = shares[edges]
     width = tolerance(chosen, size, dispersion)
     low, high = np.maximum(chosen - width, 0.0), np.minimum(chosen + width, 1.0)
     return Bets(tuple(edge + 1 for edge in edges), tuple(map(float, low)), tuple(map(float, high)))
+
+
+def _nearest(shares: Array, wanted: float) -> int:
+    """The place of the share next to `wanted`; of equal ones the one beside the bins that count something."""
+    above = int(np.searchsorted(shares, wanted, side="right"))
+    near = [place for place in (above - 1, above) if 0 <= place < len(shares)]
+    return min(near, key=lambda place: abs(float(shares[place]) - wanted))
 
 
 def value(logs: Array) -> Array:

@@ -170,9 +170,10 @@ class Week:
             (*self.seconds[:place], lasted, *self.seconds[place + 1 :]),
         )
 
-    def suffices(self, policy: DriftPolicy) -> bool:
-        """Whether there are enough answers over enough time."""
-        return self.answers >= policy.minimum and self.watched >= policy.days * DAY
+    def suffices(self, policy: DriftPolicy, dispersion: float) -> bool:
+        """Whether there are as many answers as say what the policy's minimum of independent ones would, over enough
+        time."""
+        return self.answers >= policy.minimum * dispersion and self.watched >= policy.days * DAY
 
     def dispersion(self, spreads: Spreads) -> float | None:
         """φ inside the parts of the week: Pearson's statistic over its degrees of freedom; None from too few ticks.
@@ -185,13 +186,14 @@ class Week:
         return spreads.dispersion(1 - shares, np.asarray(self.counts, dtype=np.float64))
 
     def mean(self) -> tuple[Array, float]:
-        """Shares of an average week, each cell by its own rate of answers; and how many answers that is worth."""
+        """Shares of an average week, and how many answers that is worth: each cell by its own rate of answers, over as
+        long as it was watched, at most once through."""
         counts = np.asarray(self.counts, dtype=np.float64)
         sizes, seconds = counts.sum(axis=1), np.asarray(self.seconds)
         seen = (sizes > 0) & (seconds > 0)
         if not seen.any():
             raise InvalidDocument("reference of the classes: counts nothing, wanted answers in some part of the week")
-        weights = sizes[seen] / seconds[seen]
+        weights = sizes[seen] / seconds[seen] * np.minimum(seconds[seen], DAY / PARTS)
         weights /= weights.sum()
         shares = (weights[:, None] * counts[seen] / sizes[seen][:, None]).sum(axis=0)
         return shares, float(1 / (weights**2 / sizes[seen]).sum())

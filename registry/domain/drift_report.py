@@ -72,13 +72,14 @@ def _status(watch: Watch, name: str, subject: Subject, policy: DriftPolicy) -> t
     if not signal.counts:
         tick = f"a tick takes {FEWEST} answers and {TICK:.0f} s"
         return "warming", tick if not watch.ticks else "predictors count nothing of it that fits the card"
-    if name == CLASSES and watch.dispersions is None and not (watch.week is not None and watch.week.suffices(policy)):
+    if name == CLASSES and watch.dispersions is None:
+        needed = policy.minimum * (watch.dispersion(CLASSES) or 1.0)
         answers, days = (watch.week.answers, watch.week.watched / DAY) if watch.week is not None else (0, 0.0)
         return (
             "warming",
-            f"learns production's: {answers} of {policy.minimum} answers, {days:.1f} of {policy.days:g} days",
+            f"learns production's: {answers} of {needed:.0f} answers, {days:.1f} of {policy.days:g} days",
         )
-    if watch.dispersion(name) is None or (name == CLASSES and watch.dispersions is None):
+    if watch.dispersion(name) is None:
         return "warming", f"learns how answers vary: {signal.spreads.fine.ticks} of {TICKS} ticks"
     return "watched", ""
 

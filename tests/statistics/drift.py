@@ -220,7 +220,7 @@ times as many."""
 def drifts(runs: int) -> list[Delay]:
     """The figures that the detectors were built for."""
     shares, found = usual(), []
-    for stream, factor, size in ((IID, 1, 10_000), (SESSIONS, 4, 10_000), (SESSIONS, 4, 45_000)):
+    for stream, factor, size in ((IID, 1, 10_000), (SESSIONS, 4, 45_000)):
         for place, (variation, wanted) in enumerate(MIXES):
             name = f"class mix by TV {variation:g}, {stream.name}, reference of {size}"
             before, after = of(shares, CLASSES), of(moved(shares, variation), CLASSES)

@@ -80,7 +80,7 @@ def test_what_is_still_learned_says_how_far_it_is() -> None:
     stream = Stream().ticks(3)
     classes, confidence, brightness, *_ = report(stream.watch, stream.subject, QUICK)["signals"]
     assert classes["status"] == "warming"
-    assert classes["reason"] == "learns production's: 300 of 2000 answers, 0.0 of 0.01 days"
+    assert classes["reason"] == "learns production's: 300 of 1000 answers, 0.0 of 0.01 days"
     assert (confidence["status"], confidence["reason"]) == ("warming", "learns how answers vary: 3 of 20 ticks")
     assert (brightness["status"], brightness["reason"]) == ("none", "the card of version 1 has no reference of it")
     assert classes["psi"] is not None

@@ -56,7 +56,7 @@ class Asked:
 def asked(served: Namespace, monkeypatch: pytest.MonkeyPatch) -> Asked:
     """The class mix of production is known, and counters are read in every turn."""
     monkeypatch.setattr("registry.controller.loop.LOOK", 1)
-    served.home.policy.write_text(f"{POLICY}drift: {{minimum: 4000, days: 0.01}}\n")
+    served.home.policy.write_text(f"{POLICY}drift: {{minimum: 3000, days: 0.01}}\n")
     asked = Asked(served)
     asked.ticks(32)
     assert served.state().drift.reference is not None
@@ -74,7 +74,7 @@ def test_a_class_mix_that_moves_is_told_everywhere_once(asked: Asked) -> None:
     values = {(name, *labels): value for name, labels, value in samples(SHAPES, told)}
     assert values["ml_geometry_prediction_drift_alarm", "shapes", "1", "classes"] == 1
     assert values["ml_geometry_prediction_drift_alarm", "shapes", "1", "confidence"] == 0
-    assert values["ml_geometry_prediction_drift_reference_size", "shapes", "1", "classes"] >= 4000
+    assert values["ml_geometry_prediction_drift_reference_size", "shapes", "1", "classes"] >= 3000
 
 
 def test_a_controller_that_is_started_again_tells_nothing_twice(asked: Asked) -> None:

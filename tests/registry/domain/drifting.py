@@ -27,8 +27,8 @@ def none_yet(subject: Subject) -> LiveCounts:
     return LiveCounts(dict.fromkeys(subject.classes, 0), {CONFIDENCE: Bins(EDGES, (0,) * 21)})
 
 
-QUICK = DriftPolicy(minimum=2000, days=0.01)
-"""The reference of the classes is there after 20 ticks."""
+QUICK = DriftPolicy(minimum=1000, days=0.01)
+"""The reference of the classes is there after some 25 ticks."""
 
 
 def subject(

@@ -5,6 +5,7 @@ import pytest
 
 from registry.domain.drift import QUIET, TICK
 from registry.domain.drift_counts import CLASSES, CONFIDENCE, SIGNALS, Bins, LiveCounts
+from registry.domain.drift_reference import Week
 from registry.domain.drift_watch import LOG_BOUND, Watch
 from registry.domain.policy import DriftPolicy
 from tests.registry.domain.drifting import EDGES, MIX, NAMES, QUICK, SURE, Stream, none_yet, promoted, subject
@@ -159,6 +160,11 @@ def test_a_card_without_reference_shows_nothing_of_confidence() -> None:
     assert stream.watch.signal(CONFIDENCE).counts == ()
 
 
+def test_a_card_whose_images_are_all_in_one_bin_shows_what_leaves_it() -> None:
+    stream = Stream(subject=subject(card=(*[0.0] * 19, 1.0))).ticks(25, sure=(*[0.0] * 19, 1.0))
+    assert stream.until(CONFIDENCE, most=5, sure=(*[0.0] * 17, 0.2, 0.2, 0.6)) <= 500
+
+
 def test_a_model_with_one_class_never_drifts_in_it() -> None:
     stream = Stream(subject=subject(classes=("circle",))).ticks(60, mix=(1.0,))
     assert stream.what() == [("reference", CLASSES)]
@@ -219,3 +225,11 @@ def test_a_watch_that_knows_nothing_begins_with_the_counters_it_finds() -> None:
     fresh.read()
     assert fresh.ticks(30).what() == [("reference", CLASSES)]
     assert QUICK.minimum <= sum(sum(row) for row in fresh.watch.week.counts)  # type: ignore[union-attr]
+
+
+def test_a_day_that_was_watched_twice_counts_once_and_a_minute_no_more_than_a_minute() -> None:
+    week = Week.empty(("circle", "square")).add((6000, 0), place=0, seconds=6 * 3600)
+    twice = week.add((6000, 0), place=0, seconds=6 * 3600).add((0, 6000), place=1, seconds=6 * 3600)
+    assert twice.mean()[0] == pytest.approx([0.5, 0.5])
+    shares, size = week.add((0, 10), place=1, seconds=36).mean()
+    assert (shares[1], size) == (pytest.approx(10 / 6010), pytest.approx(6010))
