@@ -84,7 +84,9 @@ class Installation:
         """Percent of live requests by revision, as the route of the gateway has them."""
         rule = self.get("httproute", "shapes")["spec"]["rules"][0]
         found = {part["name"].removeprefix("shapes-").removesuffix("-predictor"): part for part in rule["backendRefs"]}
-        return {name: part["weight"] for name, part in found.items() if part["weight"]}
+        whole = sum(part["weight"] for part in found.values())
+        percents = {name: round(100 * part["weight"] / whole) for name, part in found.items()}
+        return {name: percent for name, percent in percents.items() if percent}
 
     def told(self, path: str) -> str:
         """What the controller lets be read, through the API server's service proxy."""

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.cluster.installation import until
+
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 
 RATE = 200.0
@@ -20,11 +22,11 @@ def story(installation, candidate):
         promoted = installation.ask("promote", version=version, to="production")
         installation.steps(promoted, 10)
         seen["promoted"] = installation.wait(promoted, "condition=Complete")["status"]
-        installation.kubectl("wait", "httproute/shapes", *weight(100, of=canary), "--timeout=120s")
+        until(lambda: installation.weights() == {canary: 100}, "the canary has all requests")
         seen["in production"] = installation.weights()
         back = installation.ask("rollback", reason="a test")
         seen["rolled back"] = installation.wait(back, "condition=Complete")["status"]
-        installation.kubectl("wait", "httproute/shapes", *weight(100, of=stable), "--timeout=120s")
+        until(lambda: installation.weights() == {stable: 100}, "the old version has all requests")
         seen["after rollback"] = installation.weights()
         again = installation.ask("promote", version=version, to="production")
         installation.steps(again, 10)
@@ -33,11 +35,6 @@ def story(installation, candidate):
         seen["after abort"] = installation.weights()
         seen["survived"] = installation.pods(stable)
     return {**seen, "tally": tally}
-
-
-def weight(percent: int, *, of: str) -> tuple[str, ...]:
-    place = f"{{.spec.rules[0].backendRefs[?(@.name=='shapes-{of}-predictor')].weight}}"
-    return (f"--for=jsonpath={place}={percent}",)
 
 
 def test_no_request_failed(story):

@@ -5,6 +5,7 @@ gateway has given the new version everything, which restarts no pod.
 
     release, present ──► revisions(…)  the entries of the InferenceService, the stable one first
                     └──► routed(…)     what the route may say now, None while it must not be written
+                         └──► shares(…)    by which percents, and who has a trace of the requests beside them
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,8 @@ class Present:
     entries: of its InferenceService, the stable one first. told: weights as its route is written, None without a
     route. applied: those of them that a gateway has taken, None while that is not known. ready: ready pods of each
     revision that has a Service. proven: versions whose pods said the right digest. idle: versions that had no weight
-    and no live request for long enough.
+    and no live request for long enough. traced: versions that have a trace of the requests as the route is written.
+    warm: those of them that have had it for long enough.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -33,6 +35,8 @@ class Present:
     ready: Mapping[Version, int] | None = None
     proven: frozenset[Version] = frozenset()
     idle: frozenset[Version] = frozenset()
+    traced: frozenset[Version] = frozenset()
+    warm: frozenset[Version] = frozenset()
 
     def weight(self, version: Version) -> int:
         """Percent that the route is written with."""
@@ -99,6 +103,27 @@ def routed(release: Release, present: Present) -> Release | None:
     release = replace(release, canaries=tuple(known))
     gains = [found for found in release.live if found.mirror or found.weight > present.weight(found.version)]
     return release if all(_able(found, release, present) for found in gains) else None
+
+
+def shares(release: Release, present: Present) -> tuple[Mapping[Version, int], frozenset[Version]]:
+    """Percents of a route that may be written, and who has a trace of the requests beside them.
+
+    Whoever gets the first requests has a trace of them before, as long as the others can answer meanwhile; and whoever
+    lost them has one after, while it has pods: until the proxies know, or as long as it may get some again.
+    """
+    told = present.told or {}
+    first = {
+        found.version
+        for found in release.live
+        if found.weight and not present.weight(found.version) and found.version not in present.warm
+    }
+    if not any(weight and present.pods(version) for version, weight in told.items()):
+        first = set()
+    percents = {version: weight for version, weight in told.items() if weight} if first else release.weights
+    had = {version for version, weight in told.items() if weight} | present.traced
+    kept = {found.version for found in release.live} | (present.traced - present.warm) | (had - present.traced)
+    lost = {version for version in had & kept if not percents.get(version) and present.pods(version)}
+    return percents, frozenset(first | lost)
 
 
 def leaving(release: Release, present: Present) -> frozenset[Version]:

@@ -1,33 +1,41 @@
 """A model as a turn saw it, completed by what its pods say when they are asked."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from registry.adapters.cluster.order import Present
 from registry.adapters.cluster.probing import Idling, Prober
-from registry.adapters.cluster.sight import Pod, Sight, told_weights
+from registry.adapters.cluster.routing import accepted, told_weights, traces
+from registry.adapters.cluster.sight import Pod, Sight
 from registry.domain.release import Release
 from registry.domain.version import Model, Version
 
+WARMING = timedelta(seconds=3)
+"""How long a trace of requests goes before more does, or less: so long the proxies may take for what a route says."""
+
 
 class Presence:
-    """Asks pods, and remembers since when revisions have been idle."""
+    """Asks pods, and remembers since when revisions have been idle, or have had a trace of the requests."""
 
     def __init__(self) -> None:
         self.prober = Prober()
         self._idling = Idling()
+        self._traced: dict[tuple[Model, Version], datetime] = {}
 
     def present(self, release: Release, sight: Sight, applied: Mapping[Version, int] | None, now: datetime) -> Present:
         """applied: weights as a gateway took them last, None while that is not known."""
-        model, told = release.model, told_weights(sight.routes.get(release.model))
+        model, route = release.model, sight.routes.get(release.model)
+        told, traced = told_weights(route), traces(route)
         entries = sight.entries(model)
         pods = {entry.version: sight.pods_of(model, entry.name) for entry in entries}
         known = applied if applied is not None and applied == positive(told) else None
-        used = frozenset(pods if told is not None and known is None else positive(told))
+        used = frozenset(pods if told is not None and known is None else positive(told)) | traced
         return Present(
             entries=entries,
             told=told,
             applied=known,
+            traced=traced,
+            warm=self._warm(model, traced, taken=route is not None and accepted(route), now=now),
             ready={
                 entry.version: len(ready(pods[entry.version]))
                 for entry in entries
@@ -44,6 +52,15 @@ class Presence:
                 if self._is_idle(model, version, found, used=version in used, now=now)
             ),
         )
+
+    def _warm(self, model: Model, traced: frozenset[Version], *, taken: bool, now: datetime) -> frozenset[Version]:
+        """Those of which the gateway's proxies know by now: they have had a trace for long enough."""
+        for key in [key for key in self._traced if key[0] == model and key[1] not in traced]:
+            del self._traced[key]
+        if taken:
+            for version in traced:
+                self._traced.setdefault((model, version), now)
+        return frozenset(version for version in traced if now - self._traced.get((model, version), now) >= WARMING)
 
     def proven(self, model: Model, pods: Sequence[Pod], digest: str) -> bool:
         """Whether a ready pod says this digest and none says another."""

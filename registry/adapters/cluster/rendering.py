@@ -3,10 +3,11 @@ be now. Pure."""
 
 from dataclasses import replace
 
-from registry.adapters.cluster.order import Present, revisions, routed
+from registry.adapters.cluster.order import Present, revisions, routed, shares
+from registry.adapters.cluster.routing import with_shares
 from registry.domain.objects import STAGING, Object, Templates, render
 from registry.domain.policy import Serving
-from registry.domain.release import Release
+from registry.domain.release import Release, RevisionRelease
 
 
 def runtime(release: Release, templates: Templates, serving: Serving) -> Object | None:
@@ -39,7 +40,17 @@ def staging_service(release: Release, templates: Templates, serving: Serving) ->
 def live_route(release: Release, present: Present, templates: Templates, serving: Serving) -> Object | None:
     """The route of live requests with the anchor; None while it must stay as it is, or there is nothing to route."""
     found = routed(release, present)
-    return None if found is None else _one(render(found, templates, serving), "HTTPRoute", release.model)
+    if found is None or not found.weights:
+        return None
+    percents, traced = shares(found, present)
+    there = {revision.version for revision in found.live}
+    left = tuple(
+        RevisionRelease(entry.version, entry.digest, 0, entry.replicas, variant=entry.variant)
+        for entry in present.entries
+        if entry.version not in there and (entry.version in traced or percents.get(entry.version))
+    )
+    made = _one(render(replace(found, canaries=(*found.canaries, *left)), templates, serving), "HTTPRoute", found.model)
+    return None if made is None else with_shares(made, percents, traced)
 
 
 def pinned_routes(release: Release, present: Present, templates: Templates, serving: Serving) -> tuple[Object, ...]:

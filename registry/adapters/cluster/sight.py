@@ -14,9 +14,9 @@ from registry.adapters.cluster.api import (
     SERVING_RUNTIMES,
     Api,
 )
-from registry.domain.objects import ANCHOR, DIGEST_VARIABLE, Object, service_name
+from registry.domain.objects import DIGEST_VARIABLE, Object, service_name
 from registry.domain.policy import FP32
-from registry.domain.version import Revision, Version, revision_name
+from registry.domain.version import Revision, Version
 
 CONTAINER = "kserve-container"
 HTTP_PORT = "http1"
@@ -190,53 +190,3 @@ def _http_port(pod: Object) -> int:
         if port.get("name") == HTTP_PORT
     ]
     return int(ports[0]) if ports else _PORT
-
-
-def told_weights(route: Object | None) -> dict[Version, int] | None:
-    """Percent per version as a live route's first rule says; None without a route."""
-    if route is None:
-        return None
-    rules: Sequence[Mapping[str, Any]] = route["spec"].get("rules") or ({},)
-    return _weights(route, rules[0])
-
-
-def _weights(route: Object, rule: Mapping[str, Any]) -> dict[Version, int]:
-    prefix, suffix = f"{route['metadata']['name']}-", "-predictor"
-    return {
-        version_of(backend["name"].removeprefix(prefix).removesuffix(suffix)): int(backend.get("weight", 1))
-        for backend in rule.get("backendRefs") or ()
-    }
-
-
-def clusters(namespace: str, route: Object, version: Version) -> frozenset[str]:
-    """Envoy Gateway's names for the backends that send live requests to a version now: by the rule's and the backend's
-    place in the route."""
-    suffix = f"-{revision_name(version)}-predictor"
-    return frozenset(
-        f"httproute/{namespace}/{route['metadata']['name']}/rule/{place}/backend/{index}"
-        for place, rule in enumerate(route["spec"].get("rules") or ())
-        for index, backend in enumerate(rule.get("backendRefs") or ())
-        if backend["name"].endswith(suffix) and backend.get("weight", 1)
-    )
-
-
-def accepted(route: Object) -> bool:
-    """Whether a gateway has taken the route as it is now, and all its rules say the same weights."""
-    if any(_weights(route, rule) != told_weights(route) for rule in route["spec"].get("rules") or ()):
-        return False
-    generation = route["metadata"].get("generation")
-    return any(
-        condition["type"] == "Accepted"
-        and condition["status"] == "True"
-        and condition.get("observedGeneration") == generation
-        for parent in (route.get("status") or {}).get("parents") or ()
-        for condition in parent.get("conditions") or ()
-    )
-
-
-def anchor_of(route: Object | None) -> str | None:
-    """The annotation with the journal entry last acted upon."""
-    if route is None:
-        return None
-    found = (route["metadata"].get("annotations") or {}).get(ANCHOR)
-    return str(found) if found is not None else None

@@ -23,7 +23,8 @@ from registry.adapters.cluster.order import Present, leaving
 from registry.adapters.cluster.platform import check_platform
 from registry.adapters.cluster.presence import Presence, positive, ready
 from registry.adapters.cluster.rendering import live_route, pinned_routes, runtime, service, staging_service
-from registry.adapters.cluster.sight import NOTHING, Pod, Sight, accepted, anchor_of, clusters, look, told_weights
+from registry.adapters.cluster.routing import accepted, anchor_of, clusters, told_weights
+from registry.adapters.cluster.sight import NOTHING, Pod, Sight, look
 from registry.adapters.cluster.tidying import unused
 from registry.adapters.cluster.writing import Fence, Writer, mark
 from registry.domain.errors import Conflict, RegistryError

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from registry.adapters.cluster.api import HTTP_ROUTES, Api, resource_of
-from registry.adapters.cluster.sight import anchor_of
+from registry.adapters.cluster.routing import anchor_of
 from registry.domain.documents import canonical_bytes, sha256
 from registry.domain.errors import Conflict, NotFound, Refused
 from registry.domain.objects import Object

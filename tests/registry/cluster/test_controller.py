@@ -137,7 +137,7 @@ def test_a_version_that_fails_after_its_promotion_goes_back_without_a_pod_starte
     before = set(cluster.pods)
     installation.bad["shapes-v2"] = 0.2
     installation.until(lambda: installation.state().production == "1")
-    installation.until(lambda: cluster.weights() == {"shapes-v1": 100})
+    installation.until(lambda: cluster.weights()["shapes-v1"] == 100)
     assert set(cluster.pods) <= before
 
 

@@ -32,7 +32,7 @@ def test_steps_are_weights_alone_and_wait_for_what_git_brings(driver: Driver) ->
     assert driver.server.writes == []
     sync(driver, driver.release("1:100:4", "2:0"))
     driver.server.writes.clear()
-    driver.turn(step, 3)
+    driver.turn(step, 9)
     assert set(driver.server.writes) == {"PATCH httproutes/shapes"}
     assert driver.cluster.weights() == {"shapes-v1": 90, "shapes-v2": 10}
 

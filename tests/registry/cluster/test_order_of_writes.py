@@ -1,5 +1,6 @@
 """The order of writes of a rollout: pods before weight, weight away before pods, one patch for the swap."""
 
+from registry.domain.release import Release
 from tests.registry.cluster.driver import Driver
 
 
@@ -65,7 +66,7 @@ def test_a_rollback_in_the_window_is_weights_first_and_starts_no_pod(driver: Dri
     driver.server.writes.clear()
     driver.turn(driver.release("1:100"))
     assert driver.server.writes == ["PATCH httproutes/shapes"]
-    assert driver.cluster.weights() == {"shapes-v1": 100}
+    assert driver.cluster.weights() == {"shapes-v1": 100, "shapes-v2": 0}
     driver.turn(driver.release("1:100"), 15)
     assert {pod.name for pod in driver.cluster.pods.values()} == pods
     assert driver.server.objects["inferenceservices"]["shapes"]["spec"]["predictor"]["name"] == "v1"
@@ -79,7 +80,45 @@ def test_a_rollback_does_not_wait_for_pods_that_are_missing(driver: Driver) -> N
     driver.cluster.of("shapes-v1")[0].ready = False
     driver.cluster.turn()
     driver.turn(driver.release("1:100"))
-    assert driver.cluster.weights() == {"shapes-v1": 100}
+    assert driver.cluster.weights() == {"shapes-v1": 100, "shapes-v2": 0}
+
+
+def shares(driver: Driver, release: Release, turns: int) -> list[dict[str, int]]:
+    """Weights as they were written, each once, over so many turns."""
+    found: list[dict[str, int]] = []
+    for _ in range(turns):
+        driver.turn(release)
+        found += [now] if (now := driver.cluster.shares()) not in found[-1:] else []
+    return found
+
+
+def test_first_requests_come_seconds_after_a_trace_of_them_and_last_ones_leave_a_trace(driver: Driver) -> None:
+    driver.serve("1:100", "2:0")
+    traced = {"shapes-v1": 999_999, "shapes-v2": 1}
+    up = shares(driver, driver.release("1:90", "2:10"), 12)
+    assert up == [{"shapes-v1": 100, "shapes-v2": 0}, traced, {"shapes-v1": 90, "shapes-v2": 10}][-len(up) :]
+    assert traced in up
+    down = shares(driver, driver.release("1:100"), 12)
+    assert down[:2] == [traced, {"shapes-v1": 100}]
+
+
+def test_the_version_before_keeps_a_trace_so_that_it_gets_everything_back_at_once(driver: Driver) -> None:
+    driver.serve("1:100")
+    driver.serve("1:50", "2:50")
+    driver.serve("2:100", "1:0")
+    assert driver.cluster.shares() == {"shapes-v2": 999_999, "shapes-v1": 1}
+    driver.turn(driver.release("1:100"))
+    assert driver.cluster.shares() == {"shapes-v1": 999_999, "shapes-v2": 1}
+
+
+def test_who_has_no_pods_has_no_trace(driver: Driver) -> None:
+    driver.serve("1:100")
+    driver.serve("1:90", "2:10")
+    for pod in driver.cluster.of("shapes-v2"):
+        pod.ready = False
+    driver.cluster.turn()
+    driver.turn(driver.release("1:100", "2:0"), 2)
+    assert driver.cluster.shares() == {"shapes-v1": 100, "shapes-v2": 0}
 
 
 def test_a_canary_that_goes_loses_its_weight_first_and_its_pods_five_idle_seconds_later(driver: Driver) -> None:

@@ -4,7 +4,7 @@ The releases are those of a fold (`registry.domain.state.release`): a canary com
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -80,6 +80,13 @@ def disturbed(driver: Driver, chance: random.Random) -> Iterator[Driver]:
         yield driver
 
 
+def jumped(before: Mapping[str, int], now: Mapping[str, int], ready: Collection[str]) -> set[str]:
+    """Who got requests without a trace of them before, while others could answer."""
+    if not any(share > 1 and app in ready for app, share in before.items()):
+        return set()
+    return {app for app, share in now.items() if share > 1 and not before.get(app)}
+
+
 def serving(driver: Driver) -> set[str]:
     return {app for app, weight in driver.cluster.weights().items() if weight}
 
@@ -99,6 +106,7 @@ def test_nobody_has_weight_without_pods_and_it_ends_as_released(driver: Driver, 
 
     driver.server.admit = admit
     disturbances = disturbed(driver, chance)
+    taken: dict[str, int] = {}
     for _ in range(14):
         walk.move()
         stable, *canaries = walk.shown()
@@ -106,7 +114,11 @@ def test_nobody_has_weight_without_pods_and_it_ends_as_released(driver: Driver, 
         wanted = driver.release(stable, *canaries, pods=PODS)
         for _ in range(chance.randint(1, 6)):
             driver = next(disturbances)
+            ready = driver.cluster.ready()
             driver.turn(wanted)
+            if not driver.cluster.deaf:
+                assert jumped(taken, driver.cluster.shares(), ready) == set()
+                taken = driver.cluster.shares()
             assert serving(driver) <= {pod.app for pod in driver.cluster.pods.values()}
             assert serving(driver) <= driver.cluster.ready().keys()
     driver.cluster.slow, driver.cluster.deaf, driver.server.faults = set(), False, []
