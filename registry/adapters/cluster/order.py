@@ -54,7 +54,7 @@ def revisions(release: Release, present: Present) -> tuple[RevisionRelease, ...]
     """
     wanted = {revision.version: revision for revision in release.live}
     kept = {
-        entry.version: RevisionRelease(entry.version, entry.digest, 0, entry.replicas, variant=entry.variant)
+        entry.version: RevisionRelease(entry.version, entry.digest, 0, _kept(entry, present), variant=entry.variant)
         for entry in present.entries
         if entry.digest and entry.version not in wanted and entry.version not in present.idle
     }
@@ -68,6 +68,12 @@ def revisions(release: Release, present: Present) -> tuple[RevisionRelease, ...]
     most = max((canary.replicas for canary in canaries), default=0)
     stable = replace(every[first], replicas=max(pods, most) + beside)
     return (stable, *canaries)
+
+
+def _kept(entry: Entry, present: Present) -> int:
+    """Pods of one that left the release: a stable entry's number counts those of its canaries, its own are there."""
+    own = present.pods(entry.version) if entry == present.entries[0] else None
+    return min(own or entry.replicas, entry.replicas)
 
 
 def _stable(release: Release, present: Present, every: Mapping[Version, RevisionRelease]) -> Version | None:

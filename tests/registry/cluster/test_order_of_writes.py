@@ -73,6 +73,16 @@ def test_a_rollback_in_the_window_is_weights_first_and_starts_no_pod(driver: Dri
     assert "canary" not in driver.server.objects["inferenceservices"]["shapes"]["spec"]
 
 
+def test_a_version_that_is_rolled_back_gets_no_pods_for_its_way_out(driver: Driver) -> None:
+    driver.serve("1:100")
+    driver.serve("1:50", "2:50")
+    driver.serve("2:100", "1:0")
+    before, back = set(driver.cluster.pods), driver.release("1:100")
+    for _ in range(15):
+        driver.turn(back)
+        assert {pod for pod in driver.cluster.pods if "-v2-" in pod} <= before
+
+
 def test_a_rollback_does_not_wait_for_pods_that_are_missing(driver: Driver) -> None:
     driver.serve("1:100")
     driver.serve("1:50", "2:50")
