@@ -5,7 +5,6 @@ import threading
 from pathlib import Path
 from typing import Annotated
 
-import httpx
 import typer
 
 from registry.adapters.local.monitors import Monitors, Settings
@@ -62,6 +61,8 @@ def _ready(monitors: Monitors) -> bool:
     for child in monitors.children:
         if child.restarts >= STARTS:
             raise Unreachable(f"{child.name} does not start:\n{last_lines(child.log)}")
+    import httpx  # here, because it takes longer than most verbs
+
     try:
         return all(httpx.get(f"{url}/-/ready", trust_env=False, timeout=PACE).is_success for url in monitors.urls)
     except httpx.HTTPError:

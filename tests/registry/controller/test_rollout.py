@@ -68,7 +68,7 @@ def test_a_canary_that_never_gets_ready_is_withdrawn_at_the_deadline(served):
     served.home.policy.write_text(served.home.policy.read_text() + "  deadline: 4\n")
     served.second()
     served.until(lambda: "expired" in served.kinds())
-    assert served.last("expired").data["reason"] == "undecided after 4 s"
+    assert served.last("expired").data["reason"] == "undecided after 4 s; the canary has no ready endpoint"
     assert served.weights() == {"1": 100}
 
 
