@@ -28,7 +28,7 @@ def test_a_link_is_refused():
         list(unpacked(io.BytesIO(info.tobuf() + b"\0" * 1024), where="w"))
 
 
-@pytest.mark.parametrize("kept", [100, 600, 1700])
+@pytest.mark.parametrize("kept", [100, 600, 1024, 1700, 4096, -1024, -1])
 def test_one_that_breaks_off_is_refused(kept):
     with pytest.raises(NotVerified, match="broke off"):
         list(unpacked(io.BytesIO(b"".join(packed(FILES))[:kept]), where="w"))
