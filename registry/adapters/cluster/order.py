@@ -11,11 +11,10 @@ gateway has given the new version everything, which restarts no pod.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from registry.adapters.cluster.routing import ALL
 from registry.adapters.cluster.sight import Entry
 from registry.domain.release import Release, RevisionRelease
 from registry.domain.version import Version
-
-ALL = 100
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def revisions(release: Release, present: Present) -> tuple[RevisionRelease, ...]
     """
     wanted = {revision.version: revision for revision in release.live}
     kept = {
-        entry.version: RevisionRelease(entry.version, entry.digest, 0, _kept(entry, present), variant=entry.variant)
+        entry.version: without_weight(entry, _kept(entry, present))
         for entry in present.entries
         if entry.digest and entry.version not in wanted and entry.version not in present.idle
     }
@@ -68,6 +67,11 @@ def revisions(release: Release, present: Present) -> tuple[RevisionRelease, ...]
     most = max((canary.replicas for canary in canaries), default=0)
     stable = replace(every[first], replicas=max(pods, most) + beside)
     return (stable, *canaries)
+
+
+def without_weight(entry: Entry, pods: int) -> RevisionRelease:
+    """An entry that left the release, with so many pods."""
+    return RevisionRelease(entry.version, entry.digest, 0, pods, variant=entry.variant)
 
 
 def _kept(entry: Entry, present: Present) -> int:
@@ -117,17 +121,17 @@ def shares(release: Release, present: Present) -> tuple[Mapping[Version, int], f
     Whoever gets the first requests has a trace of them before, as long as the others can answer meanwhile; and whoever
     lost them has one after, while it has pods: until the proxies know, or as long as it may get some again.
     """
-    told = present.told or {}
+    told = {version: weight for version, weight in (present.told or {}).items() if weight}
     first = {
         found.version
         for found in release.live
         if found.weight and not present.weight(found.version) and found.version not in present.warm
     }
-    if not any(weight and present.pods(version) for version, weight in told.items()):
+    if not any(present.pods(version) for version in told):
         first = set()
-    percents = {version: weight for version, weight in told.items() if weight} if first else release.weights
-    had = {version for version, weight in told.items() if weight} | present.traced
-    kept = {found.version for found in release.live} | (present.traced - present.warm) | (had - present.traced)
+    percents = told if first else release.weights
+    had = told.keys() | present.traced
+    kept = {found.version for found in release.live} | (had - present.warm)
     lost = {version for version in had & kept if not percents.get(version) and present.pods(version)}
     return percents, frozenset(first | lost)
 

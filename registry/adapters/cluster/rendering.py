@@ -3,11 +3,11 @@ be now. Pure."""
 
 from dataclasses import replace
 
-from registry.adapters.cluster.order import Present, revisions, routed, shares
+from registry.adapters.cluster.order import Present, revisions, routed, shares, without_weight
 from registry.adapters.cluster.routing import with_shares
 from registry.domain.objects import STAGING, Object, Templates, render
 from registry.domain.policy import Serving
-from registry.domain.release import Release, RevisionRelease
+from registry.domain.release import Release
 
 
 def runtime(release: Release, templates: Templates, serving: Serving) -> Object | None:
@@ -45,7 +45,7 @@ def live_route(release: Release, present: Present, templates: Templates, serving
     percents, traced = shares(found, present)
     there = {revision.version for revision in found.live}
     left = tuple(
-        RevisionRelease(entry.version, entry.digest, 0, entry.replicas, variant=entry.variant)
+        without_weight(entry, entry.replicas)
         for entry in present.entries
         if entry.version not in there and (entry.version in traced or percents.get(entry.version))
     )
