@@ -18,6 +18,7 @@ PLUGINS = ("train", "data")
 """Verbs of packages that the registry does not know."""
 OF_EVERY = {"--help", "--install-completion"}
 """Options that the command line brings with it."""
+GEOMETRY = typer.main.get_command(app)
 
 
 def messages():
@@ -31,7 +32,7 @@ def messages():
 
 def resolved(words):
     """The words of `words` that are neither verbs nor options of the command they lead to."""
-    found = typer.main.get_command(app)
+    found = GEOMETRY
     while words and hasattr(found, "commands") and words[0] in found.commands:
         found, words = found.commands[words[0]], words[1:]
     known = {name for parameter in found.params for name in (*parameter.opts, *parameter.secondary_opts)}

@@ -114,7 +114,10 @@ class FakeApi:
             return {"kind": "Status", "status": "Success"}
 
     def watch(self, plural: str, ended: Callable[[], bool]) -> Any:
-        seen = len(self._events)
+        """Without a resource version a watch begins with what there is."""
+        with self._changed:
+            present, seen = self.of(plural), len(self._events)
+        yield from ({"type": "ADDED", "object": made} for made in present)
         while not ended():
             with self._changed:
                 if len(self._events) == seen:
@@ -175,7 +178,8 @@ def merge(into: Any, change: Any) -> Any:
 
 class _Handler(BaseHTTPRequestHandler):
     api: FakeApi
-    protocol_version = "HTTP/1.1"
+    # Head and body in one packet: in two, the client's delayed acknowledgement keeps every answer for 40 ms.
+    protocol_version, wbufsize = "HTTP/1.1", 65536
 
     def log_message(self, *_: object) -> None:
         pass
@@ -238,11 +242,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self, plural: str) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        self.wfile.flush()
         self.close_connection = True
         try:
             for event in self.api.watch(plural, lambda: self.wfile.closed):
-                self.wfile.write(json.dumps(event).encode() + b"\n")
+                line = json.dumps(event).encode() + b"\n"
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
                 self.wfile.flush()
         except OSError:
             return
