@@ -12,6 +12,9 @@ ROWS ?=
 RUNS ?=
 SOAK_SECONDS ?= 600
 
+# Many tests wait for servers: one process more than there are cores keeps these busy.
+TESTERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+
 # The cluster that make speaks to, and the overlay it applies there.
 CLUSTER ?= geometry
 CONTEXT ?= kind-$(CLUSTER)
@@ -81,7 +84,7 @@ format: $(READY) ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 
 test: $(READY) ## All tests: no network, no cluster
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 test-monitoring: $(READY) ## Break a served model under Prometheus and Alertmanager; mutate every rule; half an hour
 	$(BIN)/pytest --monitoring -m monitoring -q -s tests/monitoring

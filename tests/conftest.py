@@ -11,6 +11,14 @@ ASKED_FOR = {
     "readme": "run every command of the README in a clean clone, for ten minutes (`pytest --readme`)",
 }
 
+LONG = (
+    "tests/chaos/test_killed.py",
+    "tests/training/test_run.py",
+    "tests/proofs/test_sample.py",
+    "tests/statistics/test_simulation.py",
+    "tests/registry/cli/test_split.py",
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     for name, purpose in ASKED_FOR.items():
@@ -26,4 +34,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     unasked = [name for name in ASKED_FOR if not config.getoption(f"--{name}")]
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in unasked)]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    gone = set(left_out)
+    items[:] = sorted((item for item in items if item not in gone), key=_turn)
+
+
+def _turn(item: pytest.Item) -> bool:
+    """Files of minutes begin first, so that no process is left with one at the end."""
+    return not item.nodeid.startswith(LONG)

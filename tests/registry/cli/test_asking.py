@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.cli import asking
 from registry.cli.options import now
 from registry.store.filing import file_request
 from tests.fixtures.versions import publish_tiny
@@ -135,7 +136,24 @@ def test_a_stage_that_there_is_not_is_usage(published, geometry, arguments):
     assert geometry("promote", "1", *arguments).code == 2
 
 
-def test_a_promotion_repeated_while_its_request_waits_follows_that_one(published, geometry, deciding):
+@pytest.fixture
+def when_it_waits(monkeypatch):
+    """Do something when the command has looked for the first time and waits for the controller."""
+
+    def arranged(work):
+        sleep, todo = asking.time.sleep, [work]
+
+        def waiting(seconds):
+            while todo:
+                todo.pop()()
+            sleep(seconds)
+
+        monkeypatch.setattr(asking.time, "sleep", waiting)
+
+    return arranged
+
+
+def test_a_promotion_repeated_while_its_request_waits_follows_that_one(published, geometry, deciding, when_it_waits):
     journal = published.journal_of("shapes")
     with deciding(published):
         pass
@@ -143,14 +161,15 @@ def test_a_promotion_repeated_while_its_request_waits_follows_that_one(published
     with deciding(published) as controller:
         controller.pause()
         file_request(journal, request, by="somebody", now=now())
-        go_on = threading.Timer(0.3, controller.go_on)
-        go_on.start()
+        when_it_waits(controller.go_on)
         ran = geometry(*PROMOTE, "--yes", "--wait")
     assert ran.code == 0, ran.told
     assert [entry.kind for entry in journal.read()].count("requested") == 1
 
 
-def test_a_promotion_that_somebody_withdraws_is_refused_with_who_and_why(published, geometry, deciding):
+def test_a_promotion_that_somebody_withdraws_is_refused_with_who_and_why(
+    published, geometry, deciding, when_it_waits
+):
     journal = published.journal_of("shapes")
     with deciding(published) as controller:
         controller.pause()
@@ -160,7 +179,7 @@ def test_a_promotion_that_somebody_withdraws_is_refused_with_who_and_why(publish
             journal, {"id": "end", "action": "abort", "version": None, "reason": "not today"}, by="bob", now=now()
         )
         assert "waiting: promote 1 production, asked for by ann" in geometry("status").output
-        threading.Timer(0.3, controller.go_on).start()
+        when_it_waits(controller.go_on)
         ran = geometry(*PROMOTE, "--yes")
     assert ran.code == 3
     assert "withdrawn by bob: not today" in ran.told
