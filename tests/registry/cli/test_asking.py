@@ -167,9 +167,7 @@ def test_a_promotion_repeated_while_its_request_waits_follows_that_one(published
     assert [entry.kind for entry in journal.read()].count("requested") == 1
 
 
-def test_a_promotion_that_somebody_withdraws_is_refused_with_who_and_why(
-    published, geometry, deciding, when_it_waits
-):
+def test_a_promotion_that_somebody_withdraws_is_refused_with_who_and_why(published, geometry, deciding, when_it_waits):
     journal = published.journal_of("shapes")
     with deciding(published) as controller:
         controller.pause()
