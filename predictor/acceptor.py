@@ -19,13 +19,22 @@ log = logging.getLogger("predictor")
 
 
 class Acceptor:
-    """Accepts on a listening socket until it is closed. Made on the event loop that runs."""
+    """Accepts on a listening socket until it is closed. Made on the event loop that runs.
+
+    accepted: told of every connection, before it is made.
+    """
 
     def __init__(
-        self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol], *, tls: ssl.SSLContext | None
+        self,
+        listening: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        *,
+        accepted: Callable[[], None],
+        tls: ssl.SSLContext | None,
     ) -> None:
         self._listening = listening
         self._protocol = protocol
+        self._accepted = accepted
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[None]] = set()
@@ -53,6 +62,7 @@ class Acceptor:
                 self._loop.remove_reader(self._listening)
                 self._loop.call_later(PAUSE, self._resume)
                 return
+            self._accepted()
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             opening = self._loop.create_task(self._connect(accepted))
             self._opening.add(opening)

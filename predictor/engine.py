@@ -23,7 +23,11 @@ from predictor.metrics import Metrics, Traffic
 from predictor.query import Features, Limits, Pixels, Predictions, Query
 
 TURN = 0.010
-"""Seconds of work, as predicted, after which the event loop looks at its sockets: a new connection waits for two."""
+"""Seconds of work, as predicted, after which the event loop looks at its sockets."""
+TO_BE_READ = 2
+"""Turns that the event loop needs between the acceptance of a connection and the reading of what has come on it."""
+FEW = 3
+"""Calls of a turn up to which each is answered before the next is begun."""
 LONG = 0.004
 """Predicted seconds from which a request goes to the thread: below, the hand-off shows in its latency."""
 LARGE_BODY = 1_000_000
@@ -83,6 +87,8 @@ class Engine:
         self._queue: deque[tuple[Call, Query, float]] = deque()
         self._queued_seconds = 0.0
         self._turning = False
+        self._gave_way = False  # since the last turn of work, so that a flood of connections stops nothing
+        self._empty_turns = 0
         self._thread_seconds = 0.0
         self._in_thread = 0
         self._in_flight = 0
@@ -93,6 +99,11 @@ class Engine:
     def idle(self) -> bool:
         """Nothing is here that was not answered."""
         return self._in_flight == 0
+
+    def give_way(self) -> None:
+        """A new connection is being made: leave the loop to it until its first request can have been read."""
+        if self._turning and not self._gave_way:
+            self._gave_way, self._empty_turns = True, TO_BE_READ
 
     def submit(self, call: Call) -> None:
         """Take a call whose request is whole: it is answered or refused in its turn, or refused now."""
@@ -134,14 +145,18 @@ class Engine:
     def _turn(self) -> None:
         """Answer what is queued for about `TURN`, then let the loop look at its sockets.
 
-        All calls are decoded, then all measured, all classified, all answered: each of these finds the processor's
-        caches as the call before has left them, not as the net has.
+        Of many calls all are decoded, then all measured, all classified, all answered: each of these finds the
+        processor's caches as the call before has left them, not as the net has. Of a few none waits for the others.
         """
+        if self._empty_turns:
+            self._empty_turns -= 1
+            self._loop.call_soon(self._turn)
+            return
+        self._gave_way = False
         start = perf_counter()
         taken, seconds = self._take()
-        begun = self._each(taken, self._decode_small)
-        measured = self._each(begun, self._measure)
-        self._each(self._each(measured, self._classify), self._answer)
+        together = [taken] if len(taken) > FEW else [[one] for one in taken]
+        begun = sum([self._predict(calls) for calls in together])
         self._metrics.queue(len(self._queue) + self._in_thread)
         if begun:
             self._learn(perf_counter() - start, seconds)
@@ -150,6 +165,13 @@ class Engine:
         else:
             self._turning = False
             self._queued_seconds = 0.0  # what rounding has left
+
+    def _predict(self, calls: list[tuple[Call, Query, float]]) -> int:
+        """How many were decoded: of the others next to nothing was to be done."""
+        begun = self._each(calls, self._decode_small)
+        measured = self._each(begun, self._measure)
+        self._each(self._each(measured, self._classify), self._answer)
+        return len(begun)
 
     def _learn(self, spent: float, predicted: float) -> None:
         """Of sums, not of ratios: one short turn that was interrupted says little."""

@@ -141,6 +141,7 @@ class Server(kserve.ModelServer):  # type: ignore[misc]  # kserve ships no types
         return Acceptor(
             listening,
             lambda: Connection(config=config, server_state=state, app_state=app_state),
+            accepted=self._model.engine.give_way,
             tls=config.ssl,
         )
 

@@ -1,15 +1,18 @@
 """The queue of one process, with the real net and calls that only remember what they were told."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pytest
+import uvloop
 
+from predictor.acceptor import Acceptor
 from predictor.classifier import Classifier
-from predictor.engine import LARGE_BODY, Engine
+from predictor.engine import LARGE_BODY, TO_BE_READ, Engine
 from predictor.errors import BadRequest, Internal, Overloaded, PredictorError
 from predictor.metrics import Metrics
 from predictor.query import Limits, Predictions, Query
@@ -62,7 +65,8 @@ def run(classifier: Classifier, served: Served, metrics: Metrics) -> Callable[..
             await test(engine)
             assert engine.idle
 
-        asyncio.run(on_loop())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(on_loop())
 
     return run
 
@@ -141,3 +145,49 @@ def test_what_goes_wrong_is_told_and_counted(
 
     run(test)
     assert metrics.summary()["errors"][reason] == 1
+
+
+def answered(calls: list[Asked]) -> int:
+    return sum(call.outcome.done() for call in calls)
+
+
+def test_a_new_connection_is_read_before_more_is_computed(run: Callable[..., None]) -> None:
+    async def test(engine: Engine) -> None:
+        calls = [Asked() for _ in range(1000)]
+        at_acceptance: list[int] = []
+        read: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        class Reader(asyncio.Protocol):
+            def data_received(self, data: bytes) -> None:
+                read.set_result(answered(calls))
+
+        def accepted() -> None:
+            at_acceptance.append(answered(calls))
+            engine.give_way()
+
+        listening = socket.create_server(("127.0.0.1", 0))
+        listening.setblocking(False)
+        for call in calls:
+            engine.submit(call)
+        acceptor = Acceptor(listening, Reader, accepted=accepted, tls=None)
+        with socket.create_connection(listening.getsockname()) as client:
+            client.sendall(b"GET")
+            assert [await read] == at_acceptance
+        acceptor.close()
+        await asyncio.gather(*(call.outcome for call in calls))
+
+    run(test)
+
+
+def test_a_flood_of_connections_stops_no_work(run: Callable[..., None]) -> None:
+    async def test(engine: Engine) -> None:
+        call = Asked()
+        engine.submit(call)
+        for _ in range(TO_BE_READ + 1):
+            engine.give_way()
+            await asyncio.sleep(0)
+        engine.give_way()
+        await asyncio.sleep(0)
+        assert call.outcome.done()
+
+    run(test)
