@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONG
+
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)[1].replace("\\\n", " ").split()
@@ -87,3 +89,7 @@ def test_clean_keeps_environment_and_installation(installed):
     assert make("clean", directory=installed).returncode == 0
     assert all((installed / name).exists() for name in kept)
     assert not any((installed / name).exists() for name in gone)
+
+
+def test_the_files_that_tests_begin_with_exist():
+    assert [path for path in LONG if not (ROOT / path).is_file()] == []
