@@ -4,6 +4,7 @@ A card's reference is held-out images, which are independent. The class mix has 
 average week, in cells of six hours, so that no day counts twice and a mix that differs by the hour is no drift.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,10 @@ PARTS = 4
 DAY = 86400.0
 APART = 4.0
 """Standard errors by which a cell's share must differ from the week's to be one of its own."""
+
+HEIGHT = math.pi / 2
+"""A swing over the day is at its height so many times as far from the week as the mean of its highest cell shows, where
+that is its rising or falling quarter: 1 ÷ the mean of a sine over a quarter of its period. Other cells show more."""
 
 COARSE = 20
 """Ticks in a coarse one."""
@@ -199,7 +204,7 @@ class Week:
         return shares, float(1 / (weights**2 / sizes[seen]).sum())
 
     def box(self, dispersion: float) -> Box:
-        """Around the average week, and as wide as its parts that are certainly different."""
+        """Around the average week, and as wide as the swing that its certainly different parts show."""
         shares, size = self.mean()
         width = tolerance(shares, size, dispersion)
         counts = np.asarray(self.counts, dtype=np.float64)
@@ -207,7 +212,7 @@ class Week:
         parts = np.divide(counts, sizes, out=np.broadcast_to(shares, counts.shape).copy(), where=sizes > 0)
         sizes = np.maximum(sizes, 1.0)
         chance = APART * np.sqrt(dispersion * shares * (1 - shares) / sizes) + 6 * dispersion / sizes
-        own = np.where(np.abs(parts - shares) > chance, parts, shares)
+        own = shares + np.where(np.abs(parts - shares) > chance, HEIGHT * (parts - shares), 0.0)
         low, high = np.minimum(shares - width, own.min(axis=0)), np.maximum(shares + width, own.max(axis=0))
         return Box(shares, np.maximum(low, 0.0), np.minimum(high, 1.0))
 

@@ -1,3 +1,4 @@
+import math
 from datetime import timedelta
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from registry.domain.drift import QUIET, TICK
 from registry.domain.drift_counts import CLASSES, CONFIDENCE, SIGNALS, Bins, LiveCounts
+from registry.domain.drift_evidence import tolerance
 from registry.domain.drift_reference import Week
 from registry.domain.drift_watch import LOG_BOUND, Watch
 from registry.domain.policy import DriftPolicy
@@ -233,3 +235,25 @@ def test_a_day_that_was_watched_twice_counts_once_and_a_minute_no_more_than_a_mi
     assert twice.mean()[0] == pytest.approx([0.5, 0.5])
     shares, size = week.add((0, 10), place=1, seconds=36).mean()
     assert (shares[1], size) == (pytest.approx(10 / 6010), pytest.approx(6010))
+
+
+@pytest.mark.parametrize("shift", [0, 0.7])
+def test_a_mix_that_swings_over_the_day_is_no_drift_at_its_height_either(shift: float) -> None:
+    week = Week.empty(("circle", "square"))
+    shares = [0.5 + 0.1 * math.sin(2 * math.pi * hour / 24 + shift) for hour in range(7 * 24)]
+    for hour, share in enumerate(shares):
+        counts = (round(10_000 * share), 10_000 - round(10_000 * share))
+        week = week.add(counts, place=hour // 6, seconds=3600)
+    box = week.box(1.0)
+    assert box.low[0] <= min(shares)
+    assert box.high[0] >= max(shares)
+    assert box.high[0] - 0.5 < 0.17
+
+
+def test_parts_of_the_week_that_differ_by_chance_widen_nothing() -> None:
+    week, dice = Week.empty(("circle", "square")), np.random.default_rng(5)
+    for place in range(28):
+        circles = int(dice.binomial(1000, 0.5))
+        week = week.add((circles, 1000 - circles), place=place, seconds=6 * 3600)
+    shares, size = week.mean()
+    assert week.box(1.0).high == pytest.approx(shares + tolerance(shares, size, 1.0))
