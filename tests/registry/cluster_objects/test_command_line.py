@@ -147,10 +147,10 @@ def test_an_altered_journal_exits_5(cluster, geometry):
 
 
 def test_pause_resume_and_abort_are_said_to_the_promotion_in_progress(cluster, geometry):
-    assert geometry("promote", "2", "--to", "production", "--yes").code == 0
     with cluster.turning:  # no evidence is collected meanwhile
         cluster.namespace.good, scrape = {}, cluster.namespace.controller.scrape
         cluster.namespace.controller.scrape = lambda *_, **__: ({}, {})
+    assert geometry("promote", "2", "--to", "production", "--yes").code == 0
     options = {"pause": ["--reason", "lunch"], "abort": ["--yes", "--reason", "no longer wanted"]}
     for action, told in (
         ("pause", "paused 2 (lunch)"),
