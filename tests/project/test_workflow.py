@@ -45,6 +45,4 @@ def test_the_matrix_is_what_the_distribution_promises():
 def test_the_landing_script_lints_and_tests():
     script = ROOT / ".ci/run"
     assert os.access(script, os.X_OK)
-    steps = [line for line in script.read_text().splitlines() if line in ("rules", "make lint", "smoke", "make test")]
-    assert steps == ["rules", "make lint", "smoke", "make test"]
-    assert script.read_text().endswith("\nmake test\n")
+    assert script.read_text().splitlines()[-4:] == ["rules", "make lint", "smoke", "make test"]
