@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tests.bench.nets import ROOT, prepare
 from tests.bench.report import Line, chart, document, lines, medians, table
@@ -57,12 +58,21 @@ def _measured(group: Group, stand: Stand, options: argparse.Namespace) -> list[R
     for number in range(count):
         order = list(group.cases)
         random.Random(f"{SEED} {group.name} {number}").shuffle(order)
-        by_case = {name: group.cases[name].run(stand, round_=number, scale=options.seconds) for name in order}
-        found.append(by_case)
+        found.append(_round(group, order, stand, number, options.seconds))
     seconds = time.perf_counter() - begun
     words = f"bench: {group.name}: {count} round{'s' * (count > 1)} in {seconds:.0f} s"
     print(f"{words}\n{medians(found)}\n{table(lines(group, found))}", file=sys.stderr)
     return found
+
+
+def _round(group: Group, order: list[str], stand: Stand, number: int, scale: float) -> Round:
+    """Every case, in its turns."""
+    parts: dict[str, list[Any]] = {name: [] for name in order}
+    for turn in range(group.turns):
+        for name in order if turn % 2 == 0 else reversed(order):
+            seed = number * group.turns + turn
+            parts[name].append(group.cases[name].run(stand, seed=seed, scale=scale / group.turns))
+    return {name: group.cases[name].figures(parts[name]) for name in order}
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

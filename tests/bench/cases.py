@@ -1,25 +1,29 @@
 """What is measured in one round, each as numbers with names: a server under a load, a ceiling, a start, memory."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from statistics import fmean
+from typing import Protocol, TypeVar
 
 from tests.bench import size
 from tests.bench.forms import MANY, ask
 from tests.bench.load import Plan, Seen
 from tests.bench.processes import proportional_memory
 from tests.bench.servers import CORES, PATIENCE, Running
-from tests.bench.stand import Stand, probabilities
+from tests.bench.stand import Measured, Stand, probabilities
 from tests.bench.statistics import quantile
 
 Figures = Mapping[str, float]
+Part = TypeVar("Part")
 
 TICK = 0.005
+WARM = 0.2
+"""Seconds of load before its figures count: a server that was idle finds its code in the caches again."""
 
 
-class Case(Protocol):
-    """One measurement of a round."""
+class Case(Protocol[Part]):
+    """One measurement of a round, in one piece or in several parts that take turns with those of other cases."""
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -28,8 +32,18 @@ class Case(Protocol):
     def prepare(self, stand: Stand) -> None:
         """Once, with the servers up; raises SystemExit when an answer is wrong."""
 
-    def run(self, stand: Stand, *, round_: int, scale: float) -> Figures:
-        """Measure. scale: of its seconds, 1 unless asked otherwise."""
+    def run(self, stand: Stand, *, seed: int, scale: float) -> Part:
+        """Measure. scale: of its seconds, 1 for all of them in one part."""
+
+    def figures(self, parts: Sequence[Part]) -> Figures:
+        """Of all parts of a round."""
+
+
+class _Averaged:
+    """A case whose parts are figures already."""
+
+    def figures(self, parts: Sequence[Figures]) -> Figures:
+        return {name: fmean(part[name] for part in parts) for name in parts[0]}
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,7 @@ class Load:
     def prepare(self, stand: Stand) -> None:
         stand.check(stand.running[self.server], self.form)
 
-    def run(self, stand: Stand, *, round_: int, scale: float) -> Figures:
+    def run(self, stand: Stand, *, seed: int, scale: float) -> Measured:
         server = stand.running[self.server]
         plan = Plan(
             port=server.grpc if self.form == "grpc" else server.http,
@@ -63,16 +77,25 @@ class Load:
             seconds=self.seconds * scale,
             connections=self.connections,
             rate=self.rate,
-            seed=round_,
+            warm=WARM,
+            seed=seed,
         )
-        measured = stand.measure(server, plan, probing=self.probing)
-        seen, probe = measured.seen, measured.probe
+        return stand.measure(server, plan, probing=self.probing)
+
+    def figures(self, parts: Sequence[Measured]) -> Figures:
+        seen = [part.seen for part in parts]
+        probes = [part.probe for part in parts if part.probe]
+        good = [latency for one in seen for latency in one.good]
+        answers = sum(one.answers for one in seen)
         images = MANY if self.form == "jpegs" else 1
-        figures = {"rate": images * seen.done / seen.seconds, "cpu": measured.cpu}
-        figures |= {"generator": seen.cpu, "lag": seen.lag, "late": seen.late, "others": measured.others}
-        figures |= {"p50": quantile(seen.good, 0.5), "p99": quantile(seen.good, 0.99)}
-        figures["errors"] = errors(seen) + (errors(probe) if probe else 0)
-        return figures | ({"alive": quantile(probe.good, 0.99)} if probe else {})
+        figures = {"rate": images * sum(one.done for one in seen) / sum(one.seconds for one in seen)}
+        figures |= {"cpu": sum(part.cpu for part in parts) / max(1, answers)}
+        figures |= {"generator": fmean(one.cpu for one in seen), "lag": fmean(one.lag for one in seen)}
+        figures |= {"late": max(one.late for one in seen), "others": fmean(part.others for part in parts)}
+        figures |= {"p50": quantile(good, 0.5), "p99": quantile(good, 0.99)}
+        figures["errors"] = sum(map(errors, (*seen, *probes)))
+        alive = [latency for probe in probes for latency in probe.good]
+        return figures | ({"alive": quantile(alive, 0.99)} if alive else {})
 
 
 BETWEEN_LOOKS = 0.002
@@ -80,7 +103,7 @@ BETWEEN_LOOKS = 0.002
 
 
 @dataclass(frozen=True)
-class Overload:
+class Overload(_Averaged):
     """Twice as many requests offered as a server answers at its best, on a pool of connections that grows as it must.
 
     Figures: goodput as a share of that best, p99 of good answers and of refusals, alive, errors (neither of the two).
@@ -99,7 +122,7 @@ class Overload:
     def prepare(self, stand: Stand) -> None:
         stand.check(stand.running[self.server], "jpeg")
 
-    def run(self, stand: Stand, *, round_: int, scale: float) -> Figures:
+    def run(self, stand: Stand, *, seed: int, scale: float) -> Figures:
         server, requests = stand.running[self.server], stand.requests("jpeg")
         seconds = self.seconds * scale
         closed = Plan(port=server.http, requests=requests, seconds=seconds, connections=self.connections)
@@ -111,7 +134,7 @@ class Overload:
             connections=self.pool,
             most=self.most,
             rate=2 * best,
-            seed=round_,
+            seed=seed,
             warm=1.0,  # the queue fills
             tick=BETWEEN_LOOKS,
         )
@@ -132,7 +155,7 @@ class Overload:
 
 
 @dataclass(frozen=True)
-class Forward:
+class Forward(_Averaged):
     """A net without a server. Figures: images a second of all processes, seconds of one image."""
 
     model: str = "custom"
@@ -145,14 +168,14 @@ class Forward:
     def prepare(self, stand: Stand) -> None:
         stand.ceiling(self.model, processes=self.processes, decoding=self.decoding)
 
-    def run(self, stand: Stand, *, round_: int, scale: float) -> Figures:
+    def run(self, stand: Stand, *, seed: int, scale: float) -> Figures:
         seconds = self.seconds * scale
         rate, image = stand.forward(self.model, seconds, processes=self.processes, decoding=self.decoding)
         return {"rate": rate, "image": image}
 
 
 @dataclass(frozen=True)
-class FirstAnswer:
+class FirstAnswer(_Averaged):
     """From the start of a server's process to its first right answer. Figures: seconds."""
 
     server: str
@@ -162,7 +185,7 @@ class FirstAnswer:
     def prepare(self, stand: Stand) -> None:
         """Nothing: a start is what is measured. The first files read are in the cache from the round before."""
 
-    def run(self, stand: Stand, *, round_: int, scale: float) -> Figures:
+    def run(self, stand: Stand, *, seed: int, scale: float) -> Figures:
         running = stand.start(self.server)
         try:
             expected = stand.nets.expected("custom")[0]
@@ -176,7 +199,7 @@ class FirstAnswer:
 
 
 @dataclass(frozen=True)
-class Memory:
+class Memory(_Averaged):
     """What the processes of a server keep after a load, shared pages divided. Figures: MiB."""
 
     server: str
@@ -187,7 +210,7 @@ class Memory:
     def prepare(self, stand: Stand) -> None:
         """Nothing: every round has processes of its own."""
 
-    def run(self, stand: Stand, *, round_: int, scale: float) -> Figures:
+    def run(self, stand: Stand, *, seed: int, scale: float) -> Figures:
         running = stand.start(self.server)
         try:
             running.wait_ready()
@@ -201,7 +224,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Installed:
+class Installed(_Averaged):
     """What requirements bring into site-packages. Figures: megabytes."""
 
     wanted: tuple[str, ...]
@@ -211,7 +234,7 @@ class Installed:
     def prepare(self, stand: Stand) -> None:
         """Nothing: everything is installed."""
 
-    def run(self, stand: Stand, *, round_: int, scale: float) -> Figures:
+    def run(self, stand: Stand, *, seed: int, scale: float) -> Figures:
         return {"megabytes": size.megabytes(self.wanted)}
 
 

@@ -11,7 +11,7 @@ from functools import cache
 from statistics import median
 
 from predictor.classifier import Classifier
-from predictor.decoding import decoded
+from predictor.decoding import decoded, features
 from predictor.metrics import Metrics
 from predictor.query import Predictions, Query
 from predictor.served import open_version
@@ -34,7 +34,7 @@ class Instruments:
         """Load the net."""
         _bench(stand.nets, self.model)
 
-    def run(self, stand: Stand, *, round_: int, scale: float) -> Mapping[str, float]:
+    def run(self, stand: Stand, *, seed: int, scale: float) -> Mapping[str, float]:
         steps = _bench(stand.nets, self.model)
         took: dict[str, list[float]] = {name: [] for name in steps}
         for _ in range(max(1, round(TURNS * scale))):
@@ -53,9 +53,15 @@ def _bench(nets: Nets, model: str) -> Mapping[str, Callable[[], object]]:
     net = Classifier(served.net, input=served.card.input, classes=len(served.classes), interpreters=1)
     metrics, limits = Metrics(served), 256 * 256
     found = decoded(Query([picture]), served.card.input, max_pixels=limits)
-    predictions = Predictions.of(net.classify(found.images), metrics.measured(found))
+    predictions, measured = Predictions.of(net.classify(found.images)), features(found)
+    tally = metrics._tallies["live"]
+
+    def count() -> None:
+        tally.answered(predictions, seconds=0.001, low=0.5)
+        tally.measured(measured)
+
     return {
         "path": lambda: net.classify(decoded(Query([picture]), served.card.input, max_pixels=limits).images),
-        "measuring": lambda: metrics.measured(found),
-        "counting": lambda: metrics._tallies["live"].answered(predictions, seconds=0.001, low=0.5),
+        "measuring": lambda: features(found),
+        "counting": count,
     }

@@ -1,8 +1,8 @@
 """The load generator: a process of its own, one thread, one epoll loop over raw sockets.
 
-A plan comes pickled on stdin, what was seen goes as JSON to stdout. Closed loop: every connection asks again as soon as
-it is answered. Open loop: requests come at their own times whatever the server does, and latency counts from the time
-a request was due, so that a stall is charged to every request it delayed.
+Plans come pickled on stdin, what was seen of each goes as a line of JSON to stdout. Closed loop: every connection asks
+again as soon as it is answered. Open loop: requests come at their own times whatever the server does, and latency
+counts from the time a request was due, so that a stall is charged to every request it delayed.
 """
 
 import gc
@@ -127,6 +127,11 @@ class _Connections:
         del self.by_file[connection.socket.fileno()]
         connection.close()
 
+    def close_all(self) -> None:
+        for connection in list(self.by_file.values()):
+            self.close(connection)
+        self._epoll.close()
+
     def begin(self, connection: Any, request: bytes) -> None:
         if not connection.begin(request):
             self._epoll.modify(connection.socket, select.EPOLLIN | select.EPOLLOUT)
@@ -153,7 +158,9 @@ def run(plan: Plan) -> Seen:
     """Carry a plan out."""
     waited, cpu = _waited_for_core(), time.process_time()
     begun = time.perf_counter()
-    window, late = _closed(plan) if plan.rate is None else _open(plan)
+    connections = _Connections(plan)
+    window, late = _closed(plan, connections) if plan.rate is None else _open(plan, connections)
+    connections.close_all()
     elapsed = time.perf_counter() - begun
     return Seen(
         good=window.good,
@@ -168,8 +175,8 @@ def run(plan: Plan) -> Seen:
     )
 
 
-def _closed(plan: Plan) -> tuple[_Window, float]:
-    connections, requests = _Connections(plan), cycle(plan.requests)
+def _closed(plan: Plan, connections: _Connections) -> tuple[_Window, float]:
+    requests = cycle(plan.requests)
     clock = time.perf_counter
     sent: dict[Any, float] = {}
     opened = [connections.open_connected() for _ in range(plan.connections)]
@@ -196,8 +203,8 @@ def _closed(plan: Plan) -> tuple[_Window, float]:
     return window, 0.0
 
 
-def _open(plan: Plan) -> tuple[_Window, float]:
-    connections, requests = _Connections(plan), cycle(plan.requests)
+def _open(plan: Plan, connections: _Connections) -> tuple[_Window, float]:
+    requests = cycle(plan.requests)
     clock = time.perf_counter
     idle = deque(connections.open_connected() for _ in range(0 if plan.fresh else plan.connections))
     most = max(plan.most, plan.connections)
@@ -261,6 +268,18 @@ def _waited_for_core() -> float:
     return int(account.read_text().split()[1]) / 1e9 if account.exists() else 0.0
 
 
+def main() -> None:
+    """Carry out plan after plan, until there are no more."""
+    while True:
+        try:
+            plan = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        gc.collect()
+        gc.disable()  # a collection in the middle would be charged to the server
+        print(json.dumps(asdict(run(plan))), flush=True)
+        gc.enable()
+
+
 if __name__ == "__main__":
-    gc.disable()  # a collection in the middle would be charged to the server
-    json.dump(asdict(run(pickle.load(sys.stdin.buffer))), sys.stdout)
+    main()

@@ -1,7 +1,7 @@
 """The table: which measurements stand side by side in a round, what a row makes of them, and its goal.
 
-Cases of a group are measured next to each other in every round, in an order shuffled anew, so that a drift of the
-machine meets both sides of a ratio.
+Cases of a group are measured next to each other in every round, in an order shuffled anew, and in turns of a second or
+so where a ratio is close to its goal, so that a drift of the machine meets both sides of it.
 """
 
 import math
@@ -34,12 +34,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Cases measured together, and the rows that come of them."""
+    """Cases measured together, and the rows that come of them. turns: in so many parts each case of a round is run."""
 
     name: str
     cases: Mapping[str, Case]
     rows: tuple[Row, ...]
     rounds: int = ROUNDS
+    turns: int = 1
 
 
 def over(figure: str, above: str, below: str, other: str = "") -> Callable[[Round], float]:
@@ -68,21 +69,22 @@ def against_naive(name: str, title: str, form: str, connections: int, goal: floa
 def poisson(rate: int, seconds: float) -> Group:
     cases = {server: Load(server, seconds=seconds, rate=rate) for server in ("ours", "granian")}
     row = Row(f"p99 at Poisson {rate} req/s vs granian", over("p99", "ours", "granian"), Goal("≤", 1.10, "high"))
-    return Group(f"poisson{rate}", cases, (row,), MANY_ROUNDS)
+    return Group(f"poisson{rate}", cases, (row,), MANY_ROUNDS, turns=4)
 
 
 GROUPS: tuple[Group, ...] = (
     Group(
         "granian",
-        {"ours": Load("ours"), "granian": Load("granian")},
+        {"ours": Load("ours", seconds=4), "granian": Load("granian", seconds=4)},
         (
             Row("one 64-px JPEG, v1 base64, c=64, vs granian", over("rate", "ours", "granian"), Goal("≥", 0.97, "low")),
             Row("CPU per request vs granian's", over("cpu", "ours", "granian"), None),
         ),
         MANY_ROUNDS,
+        turns=8,
     ),
     poisson(150, 6),
-    poisson(450, 4),
+    poisson(450, 6),
     Group(
         "latency",
         {"ours": Load("ours", connections=1), "bare": Forward(processes=1, decoding=True, seconds=1)},
@@ -114,6 +116,7 @@ GROUPS: tuple[Group, ...] = (
             ),
             Row("share of the ceiling: 32 JPEGs a request, c=8", over("rate", "many", "ceiling"), at_least(0.85)),
         ),
+        turns=4,
     ),
     Group(
         "efficientnet",

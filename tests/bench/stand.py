@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.bench.forms import FORMS, LIVE, ask, ask_grpc
-from tests.bench.load import DRAIN, Plan, Seen
+from tests.bench.load import Plan, Seen
 from tests.bench.nets import ROOT, Nets
 from tests.bench.processes import busy_seconds, cpu_seconds
 from tests.bench.servers import Ceiling, Running
@@ -35,7 +35,7 @@ IDLE = 0.01
 
 @dataclass(frozen=True)
 class Measured:
-    """One plan carried out. cpu: seconds the server took for an answer. others: share of the machine that neither
+    """One plan carried out. cpu: seconds that the server took for all of it. others: share of the machine that neither
     servers nor generators had. probe: what came of the liveness probes."""
 
     seen: Seen
@@ -61,6 +61,7 @@ class Stand:
     running: dict[str, Running] = field(default_factory=dict)
     ceilings: dict[tuple[str, int, bool], Ceiling] = field(default_factory=dict)
     repeats: int = 0
+    _generators: dict[str, "Generator"] = field(default_factory=dict)
 
     def up(self, servers: Iterable[str]) -> None:
         """Have these servers up and no others."""
@@ -76,9 +77,10 @@ class Stand:
 
     def close(self) -> None:
         self.up(())
-        for ceiling in self.ceilings.values():
-            ceiling.stop()
+        for idle in (*self.ceilings.values(), *self._generators.values()):
+            idle.stop()
         self.ceilings.clear()
+        self._generators.clear()
 
     def ceiling(self, model: str, *, processes: int, decoding: bool = False) -> Ceiling:
         """Idle until it is run, so it may stay for the whole run."""
@@ -105,12 +107,22 @@ class Stand:
     def measure(self, server: Running, plan: Plan, *, probing: bool = False) -> Measured:
         """Carry a plan out; again, a few times, when somebody else had the machine meanwhile."""
 
+        generator, prober = self._generator("load"), self._generator("probe") if probing else None
+
         def work() -> tuple[Seen, Seen | None]:
-            prober = Generator(_probes(server.http, plan)) if probing else None
-            return Generator(plan).seen(), prober.seen() if prober else None
+            if prober:
+                prober.begin(_probes(server.http, plan))
+            generator.begin(plan)
+            return generator.seen(), prober.seen() if prober else None
 
         (seen, probe), account = self.quietly(server.name, server.process.pid, work, lag=lambda found: found[0].lag)
-        return Measured(seen, account.cpu / max(1, seen.answers), account.others, probe)
+        return Measured(seen, account.cpu, account.others, probe)
+
+    def _generator(self, name: str) -> "Generator":
+        """Idle until it has a plan, so it may stay for the whole run."""
+        if name not in self._generators:
+            self._generators[name] = Generator()
+        return self._generators[name]
 
     def forward(self, model: str, seconds: float, *, processes: int, decoding: bool = False) -> tuple[float, float]:
         """Images a second without a server, and seconds of one."""
@@ -134,11 +146,13 @@ class Stand:
     def _accounted(self, tree: int, work: Callable[[], Found]) -> tuple[Found, Account]:
         trees = {running.process.pid: name for name, running in self.running.items()} | {tree: ""}
         before = {process: cpu_seconds(process) for process in trees}
-        busy, ended, begun = busy_seconds(), sum(os.times()[2:4]), time.perf_counter()
+        generators = [generator.pid for generator in self._generators.values()]
+        generated = sum(map(cpu_seconds, generators))
+        busy, begun = busy_seconds(), time.perf_counter()
         found = work()
         elapsed = time.perf_counter() - begun
         used = {process: cpu_seconds(process) - before[process] for process in trees}
-        ours = sum(used.values()) + sum(os.times()[2:4]) - ended
+        ours = sum(used.values()) + sum(map(cpu_seconds, generators)) - generated
         for process, name in trees.items():
             if name and used[process] > IDLE * elapsed:
                 print(f"bench: {name} took {used[process] / elapsed:.1%} of a core while it was idle", file=sys.stderr)
@@ -147,22 +161,29 @@ class Stand:
 
 
 class Generator:
-    """A load generator at work."""
+    """A load generator: one plan after the other."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self) -> None:
         command = [sys.executable, "-m", "tests.bench.load"]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self._process.stdin.write(pickle.dumps(plan))
-        self._process.stdin.close()
-        self._patience = plan.warm + plan.seconds + DRAIN + 30
+        self.pid = self._process.pid
+
+    def begin(self, plan: Plan) -> None:
+        """Start with a plan; the one before must have been seen."""
+        pickle.dump(plan, self._process.stdin)
+        self._process.stdin.flush()
 
     def seen(self) -> Seen:
-        """Wait for its end."""
-        content = self._process.stdout.read()
-        self._process.stdout.close()
-        if self._process.wait(self._patience) != 0:
+        """Wait for the plan's end; raises SystemExit when the generator did not reach it."""
+        line = self._process.stdout.readline()
+        if not line:
             raise SystemExit("the load generator failed")
-        return Seen(**json.loads(content))
+        return Seen(**json.loads(line))
+
+    def stop(self) -> None:
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
 
 
 def probabilities(answer: Mapping) -> list[float]:

@@ -14,9 +14,6 @@ class Unmetered:
     def __getattr__(self, name):
         return _nothing
 
-    def measured(self, decoded):
-        return ()
-
 
 def _nothing(*arguments, **named) -> None:
     pass
