@@ -1,8 +1,9 @@
 """Image files on their way in: in base64 as JSON carries them, or as the body itself."""
 
-import binascii
 import re
 from collections.abc import Mapping, Sequence
+
+import pybase64
 
 from predictor.errors import BadRequest, InvalidImage, TooLarge
 from predictor.header import sniff, work
@@ -13,6 +14,11 @@ from predictor.query import Image, Limits, Pixels
 _DATA_URL = re.compile(r"data:[^,]{0,100};base64,")
 
 
+def base64_decoded(text: str | bytes) -> bytes:
+    """What a text of base64 stands for, of nothing but its alphabet and its padding; raises ValueError."""
+    return pybase64.b64decode(text, validate=True)
+
+
 def from_base64(value: object, where: str) -> bytes:
     """The file in a string of base64 or a data URL; raises BadRequest."""
     if type(value) is not str:
@@ -20,8 +26,8 @@ def from_base64(value: object, where: str) -> bytes:
     if value.startswith("data:"):
         value = _DATA_URL.sub("", value, count=1)
     try:
-        return binascii.a2b_base64(value, strict_mode=True)
-    except ValueError:  # binascii.Error is one, and another is raised for what is not ASCII
+        return base64_decoded(value)
+    except ValueError:
         found = f"{len(value)} characters that are not base64"
         raise BadRequest(f"{where}: found {found}, wanted an image file in base64") from None
 
@@ -32,7 +38,7 @@ def from_raw(item: bytes) -> bytes:
         sniff(item)
     except InvalidImage:
         try:
-            unpacked = binascii.a2b_base64(item, strict_mode=True)
+            unpacked = base64_decoded(item)
             sniff(unpacked)
         except (ValueError, InvalidImage):
             return item  # whoever decodes it says what it is

@@ -1,14 +1,38 @@
 """Images as v1 and the plain routes write them in JSON: base64, objects around it, or nested lists of numbers."""
 
+import re
 from collections.abc import Sequence
 
 from predictor.errors import BadRequest
-from predictor.imagefile import from_base64
+from predictor.imagefile import base64_decoded, from_base64
 from predictor.jsontext import Array, Document, Object, fields
 from predictor.pixels import check_nesting, image_size, nested, numbers, pixels, skeleton
 from predictor.query import Image, Limits, Pixels
 
 _FORMS = ("image_bytes", "image", "b64")
+
+# The beginning of a body that has one file and nothing else, as most have; a blank stands for any space.
+_LONE = re.compile(
+    rb' \{ "instances" : \[ (?:\{ (?:"image(?:_bytes)?" : \{ )?"b64" : )?"'.replace(b" ", rb"[ \t\r\n]*")
+)
+_SPACE = b" \t\r\n"
+
+
+def lone_file(body: bytes) -> bytes | None:
+    """The file of `{"instances": […]}` with one in base64 in it; None when the body says more, or something else.
+
+    Such a body is valid JSON by what is compared here: between its two ends is no character but those of base64.
+    """
+    beginning = _LONE.match(body)
+    if beginning is None:
+        return None
+    start, end = beginning.end(), body.rfind(b'"')
+    if body[end:].translate(None, _SPACE) != b'"' + b"}" * (body.count(b"{", 0, start) - 1) + b"]}":
+        return None
+    try:
+        return base64_decoded(body[start:end])
+    except ValueError:
+        return None
 
 
 def read_images(document: Document, items: Array, where: str, limits: Limits) -> Sequence[Image] | Pixels:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from predictor.imagefile import is_file
-from predictor.instances import read_images
+from predictor.instances import lone_file, read_images
 from predictor.jsontext import array, dumps, fields, parse
 from predictor.query import Body, Form, Limits, Predictions, Query
 from predictor.served import Served
@@ -17,6 +17,9 @@ class V1:
         """The images; raises BadRequest."""
         if is_file(body, headers):
             return Query((body,))
+        lone = lone_file(body)
+        if lone is not None:
+            return Query([lone])
         document = parse(body)
         instances = fields(document.root, "body", ("instances",)).get("instances")
         return Query(read_images(document, array(instances, "instances", "a list of images"), "instances", limits))

@@ -11,12 +11,22 @@ from hypothesis import strategies as st
 
 from predictor import plain, v1, v2
 from predictor.errors import BadRequest
-from predictor.query import Form, Limits, Query
+from predictor.instances import lone_file, read_images
+from predictor.jsontext import array, fields, parse
+from predictor.query import Form, Image, Limits, Query
 from registry.domain.card import InputSpec
 
 LIMITS = Limits(InputSpec(width=3, height=2), images=4)
 JPEG = b"\xff\xd8\xff\xe0 not whole, but nobody looks"
 FORMS: dict[str, Form] = {"v1": v1.FORM, "v2": v2.FORM, "/predict": plain.SINGLE, "/predict/batch": plain.BATCH}
+
+
+FORMS_OF_A_FILE = (
+    lambda text: text,
+    lambda text: {"b64": text},
+    lambda text: {"image": {"b64": text}},
+    lambda text: {"image_bytes": {"b64": text}},
+)
 
 
 def text(content: bytes) -> str:
@@ -151,6 +161,37 @@ def test_every_form_of_a_file_is_read(item: object) -> None:
     for form, name in ((v1.FORM, "instances"), (plain.BATCH, "images"), (plain.SINGLE, "instances")):
         assert list(read(form, {name: [item]}).images) == [JPEG]
     assert list(read(plain.SINGLE, {"image": item}).images) == [JPEG]
+
+
+def the_long_way(body: bytes) -> list[Image] | None:
+    try:
+        document = parse(body)
+        items = array(fields(document.root, "", ("instances",)).get("instances"), "", "")
+        return list(read_images(document, items, "", LIMITS))
+    except BadRequest:
+        return None
+
+
+texts = st.one_of(
+    st.binary(max_size=9).map(text),
+    st.text(st.sampled_from("AQ+/=\\ \n-é{}"), max_size=8),
+    st.sampled_from(["data:image/png;base64,QUJD", "QUJD=", "QQ"]),
+)
+pieces = st.sampled_from(['"', "}", "]", "]}", '"QUJD"', ",", " ", "\f", '"key":1', ""])
+
+
+@given(st.sampled_from(FORMS_OF_A_FILE), texts, st.sampled_from([None, 0, 1]), st.integers(0, 80), pieces)
+def test_one_file_alone_is_read_as_any_other_body_is(form, text, indent: int | None, place: int, piece: str) -> None:
+    whole = json.dumps({"instances": [form(text)]}, indent=indent, ensure_ascii=False)
+    for body in (whole.encode(), (whole[:place] + piece + whole[place:]).encode()):
+        lone = lone_file(body)
+        assert lone is None or [lone] == the_long_way(body)
+
+
+@pytest.mark.parametrize("form", FORMS_OF_A_FILE)
+@pytest.mark.parametrize("indent", [None, 0, 3])
+def test_one_file_alone_is_read_without_parsing(form, indent: int | None) -> None:
+    assert lone_file(json.dumps({"instances": [form(text(JPEG))]}, indent=indent).encode()) == JPEG
 
 
 def test_files_and_numbers_may_stand_side_by_side() -> None:
