@@ -22,8 +22,8 @@ from predictor.imagefile import check_pixels
 from predictor.metrics import Metrics, Traffic
 from predictor.query import Limits, Predictions, Query
 
-TURN = 0.010
-"""Seconds of work, as predicted, after which the event loop looks at its sockets."""
+TURN = 0.012
+"""Seconds of work, as it goes at the moment, after which the event loop looks at its sockets."""
 TO_BE_READ = 2
 """Turns that the event loop needs between the acceptance of a connection and the reading of what has come on it."""
 FEW = 3
@@ -183,7 +183,7 @@ class Engine:
     def _take(self) -> tuple[list[tuple[Call, Query, float]], float]:
         """The next calls for about `TURN`, each with its predicted seconds, and the sum of these."""
         taken, seconds, queue = [], 0.0, self._queue
-        while queue and seconds < TURN:
+        while queue and seconds * self._slowness < TURN:
             taken.append(queue.popleft())
             seconds += taken[-1][2]
         self._queued_seconds -= seconds
