@@ -22,7 +22,7 @@ from predictor.imagefile import check_pixels
 from predictor.metrics import Metrics, Traffic
 from predictor.query import Limits, Predictions, Query
 
-TURN = 0.012
+TURN = 0.015
 """Seconds of work, as it goes at the moment, after which the event loop looks at its sockets."""
 TO_BE_READ = 2
 """Turns that the event loop needs between the acceptance of a connection and the reading of what has come on it."""

@@ -27,7 +27,7 @@ from predictor.errors import (
 from predictor.jsontext import shown
 from predictor.metrics import Traffic
 from predictor.query import Body, Form, Limits, Predictions, Query
-from predictor.site import Site
+from predictor.site import REST, Site
 
 LINGER = 2.0
 """Seconds for which a refused client's bytes are read and dropped: closing at once would destroy the refusal."""
@@ -89,7 +89,10 @@ def error_body(error: PredictorError, request_id: str) -> Body:
 
 
 class Connection(HttpToolsProtocol):
-    """One client's connection. `due`: loop time at which it is cut; `_deaf`: what it sends from here on is dropped."""
+    """One client's connection. `due`: loop time at which it is cut; `_deaf`: what it sends from here on is dropped.
+
+    refused: loop time at which it was last sent away for overload, or read again after that.
+    """
 
     site: Site
 
@@ -97,6 +100,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **settings)
         self.site = self.config.site  # type: ignore[attr-defined]  # put beside uvicorn's own settings at start
         self.due = _NEVER
+        self.refused = -_NEVER
         self._head_bytes = 0
         self._hosts = 0
         self._in_headers = True
@@ -237,8 +241,15 @@ class Connection(HttpToolsProtocol):
         else:
             self._expect_by(self.site.wire.keep_alive)
             if status == Overloaded.status:
-                self.flow.pause_reading()
-                self.site.rest(self)
+                self._sent_away()
+
+    def _sent_away(self) -> None:
+        """Who asks again at once, and again in vain, is not read for a moment."""
+        now = self.loop.time()
+        if now - self.refused < REST:
+            self.flow.pause_reading()
+            self.site.rest(self)
+        self.refused = now
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

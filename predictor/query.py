@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,7 @@ class Limits:
     depth: int = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """What a client asks, whatever the protocol.
 
     images: files, or pixels (n, height, width, 3). outputs: names of the v2 tensors it wants back. binary: those of
@@ -50,8 +49,7 @@ Features = tuple[float, ...]
 """`features.NAMES` of one image, or `features.PIXELS` alone when it came as no file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Predictions:
+class Predictions(NamedTuple):
     """Per image: place of the winning class, its probability, and the probabilities, as rows and as (n, classes)."""
 
     winners: list[int]
@@ -68,8 +66,7 @@ class Predictions:
         return cls(winners, confidence, rows, probabilities)
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """An answer's body. json_length: of a v2 answer with raw tensors, the length of its JSON part in bytes."""
 
     content: bytes

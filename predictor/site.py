@@ -18,7 +18,7 @@ from predictor.request_id import RequestIds
 from predictor.served import Served
 
 REST = 0.03
-"""Seconds for which a client that was refused for overload is not read: a refusal shall come within 50 ms."""
+"""Seconds for which a client that was refused for overload twice is not read: a refusal shall come within 50 ms."""
 WOKEN = 200
 """How many of them are read again at once: so many refusals take a few milliseconds."""
 
@@ -119,10 +119,12 @@ class Site:
 
     def _wake(self) -> None:
         rested, self._resting = self._resting[:WOKEN], self._resting[WOKEN:]
+        loop = asyncio.get_running_loop()
         for connection in rested:
+            connection.refused = loop.time()
             connection.flow.resume_reading()
         if self._resting:
-            asyncio.get_running_loop().call_later(REST, self._wake)
+            loop.call_later(REST, self._wake)
 
     def sweep(self, now: float) -> None:
         """Cut what is overdue. Called about every second: a timer a request would cost more than the request's reading.

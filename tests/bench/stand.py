@@ -20,7 +20,7 @@ from tests.bench.servers import Ceiling, Running
 
 Found = TypeVar("Found")
 
-PROBES_A_SECOND = 40
+PROBES_A_SECOND = 20
 TOLERANCE = 1e-3
 """How far probabilities of other runtimes and decoders may be from ours."""
 
@@ -195,7 +195,7 @@ def probabilities(answer: Mapping) -> list[float]:
 
 
 def _probes(port: int, plan: Plan) -> Plan:
-    """Is it alive, asked on a new connection every 25 ms for as long as `plan` counts."""
+    """Is it alive, asked on a new connection every 50 ms for as long as `plan` counts."""
     return Plan(
         port=port,
         requests=LIVE,
