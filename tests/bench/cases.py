@@ -39,7 +39,7 @@ class Case(Protocol[Part]):
         """Of all parts of a round."""
 
 
-class _Averaged:
+class Averaged:
     """A case whose parts are figures already."""
 
     def figures(self, parts: Sequence[Figures]) -> Figures:
@@ -103,7 +103,7 @@ BETWEEN_LOOKS = 0.005
 
 
 @dataclass(frozen=True)
-class Overload(_Averaged):
+class Overload(Averaged):
     """Twice as many requests offered as a server answers at its best, on a pool of connections that grows as it must.
 
     The best is measured before and after: a machine that others use as well is not the same two seconds later.
@@ -159,7 +159,7 @@ class Overload(_Averaged):
 
 
 @dataclass(frozen=True)
-class Forward(_Averaged):
+class Forward(Averaged):
     """A net without a server. Figures: images a second of all processes, seconds of one image."""
 
     model: str = "custom"
@@ -179,7 +179,7 @@ class Forward(_Averaged):
 
 
 @dataclass(frozen=True)
-class FirstAnswer(_Averaged):
+class FirstAnswer(Averaged):
     """From the start of a server's process to its first right answer. Figures: seconds."""
 
     server: str
@@ -203,7 +203,7 @@ class FirstAnswer(_Averaged):
 
 
 @dataclass(frozen=True)
-class Memory(_Averaged):
+class Memory(Averaged):
     """What the processes of a server keep after a load, shared pages divided. Figures: MiB."""
 
     server: str
@@ -228,7 +228,7 @@ class Memory(_Averaged):
 
 
 @dataclass(frozen=True)
-class Installed(_Averaged):
+class Installed(Averaged):
     """What requirements bring into site-packages. Figures: megabytes."""
 
     wanted: tuple[str, ...]

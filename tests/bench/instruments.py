@@ -15,6 +15,7 @@ from predictor.decoding import decoded, features
 from predictor.metrics import Metrics
 from predictor.query import Predictions, Query
 from predictor.served import open_version
+from tests.bench.cases import Averaged
 from tests.bench.nets import Nets
 from tests.bench.stand import Stand
 
@@ -22,7 +23,7 @@ TURNS, CALLS = 100, 10  # a round, and in each
 
 
 @dataclass(frozen=True)
-class Instruments:
+class Instruments(Averaged):
     """Figures, in seconds per image, medians of turns: `measuring` its features, `counting` an answer, and `path`,
     which is decoding and the net."""
 

@@ -61,9 +61,9 @@ def at_most(bound: float) -> Goal:
 
 
 def against_naive(name: str, title: str, form: str, connections: int, goal: float) -> Group:
-    cases = {server: Load(server, form, connections) for server in ("ours", "naive")}
+    cases = {server: Load(server, form, connections, seconds=1) for server in ("ours", "naive")}
     title = f"{title}, c={connections}, vs naive KServe"
-    return Group(name, cases, (Row(title, over("rate", "ours", "naive"), at_least(goal)),))
+    return Group(name, cases, (Row(title, over("rate", "ours", "naive"), at_least(goal)),), 2 * ROUNDS)
 
 
 def poisson(rate: int, seconds: float) -> Group:
@@ -122,8 +122,9 @@ GROUPS: tuple[Group, ...] = (
     ),
     Group(
         "efficientnet",
-        {"ours": Load("efficientnet", "large_jpeg", 8, 3), "ceiling": Forward("efficientnet", seconds=3)},
-        (Row("share of the ceiling: EfficientNetB0, c=8", over("rate", "ours", "ceiling"), at_least(0.85)),),
+        {"ours": Load("efficientnet", "large_jpeg", 16), "ceiling": Forward("efficientnet")},
+        (Row("share of the ceiling: EfficientNetB0, c=16", over("rate", "ours", "ceiling"), at_least(0.85)),),
+        MANY_ROUNDS,
     ),
     Group(
         "liveness",

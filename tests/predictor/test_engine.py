@@ -12,6 +12,7 @@ import uvloop
 
 from predictor.acceptor import Acceptor
 from predictor.classifier import Classifier
+from predictor.decoding import Decoded
 from predictor.engine import LARGE_BODY, TO_BE_READ, Engine
 from predictor.errors import BadRequest, Internal, Overloaded, PredictorError
 from predictor.metrics import Metrics
@@ -109,6 +110,26 @@ def test_more_than_can_be_answered_in_time_is_refused_at_once(run: Callable[...,
 
     run(test, max_wait=1e-4)
     assert metrics.summary()["errors"]["overloaded"] > 0
+
+
+@pytest.mark.parametrize("size", [1, LARGE_BODY + 1])
+def test_nobody_waits_until_images_are_measured_nor_fails_when_they_cannot_be(
+    run: Callable[..., None], metrics: Metrics, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    async def test(engine: Engine) -> None:
+        call = Asked(size=size)
+        answered = []
+
+        def measured(_traffic: str, _found: Decoded) -> None:
+            answered.append(call.outcome.done())
+            raise ArithmeticError("no number")
+
+        monkeypatch.setattr(metrics, "measured", measured)
+        engine.submit(call)
+        await call.outcome
+        assert answered == [True]
+
+    run(test)
 
 
 def test_nothing_is_computed_for_a_client_that_has_left(run: Callable[..., None], metrics: Metrics) -> None:
