@@ -161,7 +161,7 @@ GROUPS: tuple[Group, ...] = (
             Row("p99 of refusals", of("ours", "refused", 1e3), at_most(50), "ms"),
             Row("liveness p99 meanwhile", of("ours", "alive", 1e3), None, "ms"),
         ),
-        MANY_ROUNDS,
+        2 * MANY_ROUNDS,
     ),
     Group(
         "start",
