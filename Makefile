@@ -112,7 +112,7 @@ simulate: $(READY) ## Rollouts of every scene, and drift: tables and plots in .g
 prove: $(READY) ## Kill, disturb and race the registry at every point of every path, and its commands by the thousand; an hour or more
 	$(BIN)/pytest --prove -m prove -q -s tests/registry tests/proofs
 
-bench: $(BENCH) ## Our server beside others, goal by goal; about twenty minutes (ROWS=granian,start for some)
+bench: $(BENCH) ## Our server beside others, goal by goal; about forty minutes (ROWS=granian,start for some)
 	$(BIN)/python -m tests.bench $(if $(ROWS),--rows $(ROWS))
 
 train: $(READY) ## Train a version quickly, track it and publish it
