@@ -219,10 +219,13 @@ class Engine:
             return None
 
     def _classify(self, _call: Call, _query: Query, found: Decoded) -> tuple[Decoded, Predictions]:
+        return found, self._predictions(found)
+
+    def _predictions(self, found: Decoded) -> Predictions:
         predictions = Predictions.of(self._classifier.classify(found.images))
         if not math.isfinite(sum(map(sum, predictions.rows))):
             raise ArithmeticError("the net answered with a probability that is no number")
-        return found, predictions
+        return predictions
 
     def _answer(self, call: Call, query: Query, classified: tuple[Decoded, Predictions]) -> Decoded | None:
         found, predictions = classified
@@ -259,7 +262,7 @@ class Engine:
                 query = call.read(self._limits) if query is None else query
                 check_pixels(query.images, self._limits)
                 found = decoded(query, self._limits.input, max_pixels=self._limits.pixels)
-                _, predictions = self._classify(call, query, found)
+                predictions = self._predictions(found)
                 done = _bound(self._finish_long, call, found, predictions, call.write(query, predictions))
         except PredictorError as error:
             done = _bound(self._refuse, call, error)

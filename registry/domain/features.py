@@ -58,7 +58,6 @@ def measure(images: NDArray[Any]) -> list[tuple[float, float, float]]:
     the first ones, whatever the contrast: √2 for sharp edges, √(2/w) for edges that take w pixels to rise, √3 for white
     noise; 0 without any edge. Sums are of whole numbers: neither the machine nor an image's neighbours in the request
     change a digit.
-
     """
     count, height, width, channels = images.shape
     paths = images.reshape(count, -1).take(_path(height, width, channels), axis=1)

@@ -1,7 +1,7 @@
 """The table: which measurements stand side by side in a round, what a row makes of them, and its goal.
 
-Cases of a group are measured next to each other in every round, in an order shuffled anew, and in turns of a second or
-so where a ratio is close to its goal, so that a drift of the machine meets both sides of it.
+Cases of a group are measured next to each other in every round, in an order shuffled anew, and in several turns where a
+ratio is close to its goal, so that a drift of the machine meets both sides of it.
 """
 
 import math

@@ -31,8 +31,9 @@ async def full(served: Served) -> AsyncIterator[tuple[Site, int]]:
     config = Config(app=None, ws="none", lifespan="off")
     config.load()
     config.site = site
-    made = lambda: Connection(config=config, server_state=state, app_state={})  # noqa: E731 (a factory, as asyncio calls it)
-    server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
     async with server:
         yield site, server.sockets[0].getsockname()[1]
 
