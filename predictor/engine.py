@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
@@ -20,7 +20,7 @@ from predictor.decoding import Decoded, decoded
 from predictor.errors import Deadline, Internal, InvalidImage, Overloaded, PredictorError
 from predictor.imagefile import check_pixels
 from predictor.metrics import Metrics, Traffic
-from predictor.query import Limits, Predictions, Query
+from predictor.query import Features, Limits, Pixels, Predictions, Query
 
 TURN = 0.015
 """Seconds of work, as it goes at the moment, after which the event loop looks at its sockets."""
@@ -145,9 +145,8 @@ class Engine:
     def _turn(self) -> None:
         """Answer what is queued for about `TURN`, then let the loop look at its sockets.
 
-        Of many calls all are decoded, then all classified, all answered: each of these finds the processor's caches as
-        the call before has left them, not as the net has. Of a few none waits for the others. What only monitoring
-        wants of their images is measured when all have their answers.
+        Of many calls all are decoded, then all measured, all classified, all answered: each of these finds the
+        processor's caches as the call before has left them, not as the net has. Of a few none waits for the others.
         """
         if self._empty_turns:
             self._empty_turns -= 1
@@ -157,11 +156,9 @@ class Engine:
         start = perf_counter()
         taken, seconds = self._take()
         together = [taken] if len(taken) > FEW else [[one] for one in taken]
-        answered = [answer for calls in together for answer in self._predict(calls)]
-        for call, _, found in answered:
-            self._measure(call, found)
+        begun = sum([self._predict(calls) for calls in together])
         self._metrics.queue(len(self._queue) + self._in_thread)
-        if answered:
+        if begun:
             self._learn(perf_counter() - start, seconds)
         if self._queue:
             self._loop.call_soon(self._turn)
@@ -169,10 +166,12 @@ class Engine:
             self._turning = False
             self._queued_seconds = 0.0  # what rounding has left
 
-    def _predict(self, calls: list[tuple[Call, Query, float]]) -> list[tuple[Call, Query, Decoded]]:
-        """Those that were answered, with their images."""
-        classified = self._each(self._each(calls, self._decode_small), self._classify)
-        return self._each(classified, self._answer)
+    def _predict(self, calls: list[tuple[Call, Query, float]]) -> int:
+        """How many were decoded: of the others next to nothing was to be done."""
+        begun = self._each(calls, self._decode_small)
+        measured = self._each(begun, self._measure)
+        self._each(self._each(measured, self._classify), self._answer)
+        return len(begun)
 
     def _learn(self, spent: float, predicted: float) -> None:
         """Of sums, not of ratios: one short turn that was interrupted says little."""
@@ -218,25 +217,18 @@ class Engine:
             self._hand_off(call, self._classifier.seconds + declared * SECONDS_PER_PIXEL, query)
             return None
 
-    def _classify(self, _call: Call, _query: Query, found: Decoded) -> tuple[Decoded, Predictions]:
-        return found, self._predictions(found)
+    def _measure(self, _call: Call, _query: Query, found: Decoded) -> tuple[Pixels, Sequence[Features]]:
+        return found.images, self._metrics.measured(found)
 
-    def _predictions(self, found: Decoded) -> Predictions:
-        predictions = Predictions.of(self._classifier.classify(found.images))
+    def _classify(self, _call: Call, _query: Query, measured: tuple[Pixels, Sequence[Features]]) -> Predictions:
+        images, features = measured
+        predictions = Predictions.of(self._classifier.classify(images), features)
         if not math.isfinite(sum(map(sum, predictions.rows))):
             raise ArithmeticError("the net answered with a probability that is no number")
         return predictions
 
-    def _answer(self, call: Call, query: Query, classified: tuple[Decoded, Predictions]) -> Decoded | None:
-        found, predictions = classified
-        return found if self._finish(call, predictions, call.write(query, predictions)) else None
-
-    def _measure(self, call: Call, found: Decoded) -> None:
-        """Nobody waits for this any more."""
-        try:
-            self._metrics.measured(call.traffic, found)
-        except Exception:
-            log.exception("predict.measuring_failed request=%s", call.request_id)
+    def _answer(self, call: Call, query: Query, predictions: Predictions) -> None:
+        self._finish(call, predictions, call.write(query, predictions))
 
     def _check_age(self, call: Call) -> None:
         """A forecast can be wrong: nothing is computed for somebody who has given up."""
@@ -262,8 +254,8 @@ class Engine:
                 query = call.read(self._limits) if query is None else query
                 check_pixels(query.images, self._limits)
                 found = decoded(query, self._limits.input, max_pixels=self._limits.pixels)
-                predictions = self._predictions(found)
-                done = _bound(self._finish_long, call, found, predictions, call.write(query, predictions))
+                predictions = self._classify(call, query, self._measure(call, query, found))
+                done = _bound(self._finish, call, predictions, call.write(query, predictions))
         except PredictorError as error:
             done = _bound(self._refuse, call, error)
         except Exception:
@@ -277,18 +269,12 @@ class Engine:
         self._metrics.queue(len(self._queue) + self._in_thread)
         done()
 
-    def _finish_long(self, call: Call, found: Decoded, predictions: Predictions, answer: Any) -> None:
-        if self._finish(call, predictions, answer):
-            self._measure(call, found)
-
-    def _finish(self, call: Call, predictions: Predictions, answer: Any) -> bool:
+    def _finish(self, call: Call, predictions: Predictions, answer: Any) -> None:
         """Counted before it is sent: what a client has seen is in the counters, whatever dies next."""
-        answered = not call.gone
-        if answered:
+        if not call.gone:
             self._metrics.answered(call.traffic, predictions, perf_counter() - call.received, call.request_id)
             call.answer(answer)
         self._end()
-        return answered
 
     def _fail(self, call: Call) -> None:
         log.exception("predict.failed request=%s", call.request_id)  # noqa: LOG004 (called while one is handled)

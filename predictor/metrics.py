@@ -25,7 +25,7 @@ from predictor.counters import Counters
 from predictor.decoding import Decoded, features
 from predictor.footprint import open_descriptors, resident_bytes
 from predictor.outcomes import Outcomes
-from predictor.query import Predictions
+from predictor.query import Features, Predictions
 from predictor.served import Served
 from predictor.summary import summarise
 from predictor.tally import CONFIDENCE_EDGES, LATENCY_EDGES, TRAFFIC, Layout, Tally, cumulated
@@ -86,14 +86,14 @@ class Metrics:
         """A request that began is answered, or nobody waits for it any more."""
         self._cells[_INFLIGHT] -= 1.0
 
+    def measured(self, decoded: Decoded) -> Sequence[Features]:
+        """What `answered` is to count of images beside their predictions; on any thread."""
+        return features(decoded)
+
     def answered(self, traffic: Traffic, predictions: Predictions, seconds: float, request_id: str) -> None:
-        """Count a good answer, before it is written: one latency, and what was said of each image."""
+        """Count a good answer, before it is written: one latency, and all that is known of each image."""
         self._tallies[traffic].answered(predictions, seconds=seconds, low=self._low)
         self.outcomes.add(traffic, predictions, request_id, self._clock())
-
-    def measured(self, traffic: Traffic, decoded: Decoded) -> None:
-        """Measure and count the images of an answer; after it is written, as no client waits for that."""
-        self._tallies[traffic].measured(features(decoded))
 
     def refused(self, traffic: Traffic, reason: str) -> None:
         """Count an answer that is an error; reason: one of `errors.REASONS`."""

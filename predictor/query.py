@@ -50,20 +50,24 @@ Features = tuple[float, ...]
 
 
 class Predictions(NamedTuple):
-    """Per image: place of the winning class, its probability, and the probabilities, as rows and as (n, classes)."""
+    """Per image: place of the winning class, its probability, and the probabilities, as rows and as (n, classes).
+
+    features: what was measured of each image; none where nobody measures.
+    """
 
     winners: list[int]
     confidence: list[float]
     rows: list[list[float]]
     probabilities: Probabilities
+    features: Sequence[Features] = ()
 
     @classmethod
-    def of(cls, probabilities: Probabilities) -> "Predictions":
+    def of(cls, probabilities: Probabilities, features: Sequence[Features] = ()) -> "Predictions":
         """Name the winners of probabilities (n, classes)."""
         rows = probabilities.tolist()  # for so few numbers Python's own max is faster than an array's
         confidence = [max(row) for row in rows]
         winners = [row.index(most) for row, most in zip(rows, confidence, strict=True)]
-        return cls(winners, confidence, rows, probabilities)
+        return cls(winners, confidence, rows, probabilities, features)
 
 
 class Body(NamedTuple):

@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Literal
 
 from predictor.errors import REASONS
-from predictor.query import Features, Predictions
+from predictor.query import Predictions
 from registry.domain.card import Edges
 from registry.domain.features import upper_edges
 
@@ -70,7 +70,7 @@ class Tally:
         self._layout = layout
 
     def answered(self, predictions: Predictions, *, seconds: float, low: float) -> None:
-        """A good answer: one latency; per image its class, its confidence, and low when below `low`."""
+        """A good answer: one latency; per image its class, its confidence, low when below `low`, and its features."""
         cells = self._cells
         for winner, confidence in zip(predictions.winners, predictions.confidence, strict=True):
             cells[_CLASSES + winner] += 1.0
@@ -78,16 +78,13 @@ class Tally:
             cells[_CONFIDENCE + bisect_left(_INNER_EDGES, confidence)] += 1.0
             if confidence < low:
                 cells[_LOW] += 1.0
-        cells[_LATENCY_SUM] += seconds
-        cells[_LATENCY + bisect_left(LATENCY_EDGES, seconds)] += 1.0
-
-    def measured(self, images: Sequence[Features]) -> None:
-        """The features of an answer's images; an image that came as no file has fewer."""
-        cells, features = self._cells, self._layout.features
-        for row in images:
-            for (place, edges), value in zip(features, row, strict=False):
+        features = self._layout.features
+        for row in predictions.features:
+            for (place, edges), value in zip(features, row, strict=False):  # an image that came as no file has fewer
                 cells[place] += value
                 cells[place + 1 + bisect_left(edges, value)] += 1.0
+        cells[_LATENCY_SUM] += seconds
+        cells[_LATENCY + bisect_left(LATENCY_EDGES, seconds)] += 1.0
 
     def refused(self, reason: str) -> None:
         """A request without a good answer; reason: one of REASONS."""

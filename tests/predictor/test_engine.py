@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import uvloop
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from predictor.acceptor import Acceptor
 from predictor.classifier import Classifier
-from predictor.decoding import Decoded
 from predictor.engine import LARGE_BODY, TO_BE_READ, Engine
 from predictor.errors import BadRequest, Internal, Overloaded, PredictorError
 from predictor.metrics import Metrics
@@ -113,21 +114,25 @@ def test_more_than_can_be_answered_in_time_is_refused_at_once(run: Callable[...,
 
 
 @pytest.mark.parametrize("size", [1, LARGE_BODY + 1])
-def test_nobody_waits_until_images_are_measured_nor_fails_when_they_cannot_be(
-    run: Callable[..., None], metrics: Metrics, monkeypatch: pytest.MonkeyPatch, size: int
+def test_all_that_is_known_of_an_image_is_counted_before_its_answer_goes(
+    run: Callable[..., None], metrics: Metrics, size: int
 ) -> None:
+    class Scraping(Asked):
+        def answer(self, answer: Predictions) -> None:
+            families = text_string_to_metric_families(metrics.text()[0].decode())
+            self.outcome.set_result([sample for family in families for sample in family.samples])
+
+    def counts(samples: list[Sample], name: str) -> set[float]:
+        return {one.value for one in samples if one.name == name and one.labels["traffic"] == "pinned"}
+
     async def test(engine: Engine) -> None:
-        call = Asked(size=size)
-        answered = []
-
-        def measured(_traffic: str, _found: Decoded) -> None:
-            answered.append(call.outcome.done())
-            raise ArithmeticError("no number")
-
-        monkeypatch.setattr(metrics, "measured", measured)
-        engine.submit(call)
-        await call.outcome
-        assert answered == [True]
+        calls = [Scraping(size=size) for _ in range(5)]
+        for call in calls:
+            engine.submit(call)
+        for count, call in enumerate(calls, start=1):
+            seen = await call.outcome
+            assert counts(seen, "ml_geometry_prediction_confidence_count") == {count}
+            assert counts(seen, "ml_geometry_input_feature_count") == {0, count}  # 0: it came as no file
 
     run(test)
 

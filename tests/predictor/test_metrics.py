@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from predictor import metrics
-from predictor.decoding import Decoded, decoded, features
+from predictor.decoding import decoded
 from predictor.errors import REASONS
 from predictor.image import decode_file
 from predictor.metrics import Metrics
@@ -23,11 +23,9 @@ from registry.domain.features import DEFAULT_EDGES, NAMES, measure
 from tests.predictor.forks import fork, forked
 
 OWN = {"model": "shapes", "version": "1"}
-ONE = Predictions.of(np.eye(8, dtype=np.float32)[[2]])
-MANY = Predictions.of(np.eye(8, dtype=np.float32)[[2, 2, 5]])
-FILE = (4 / 3, 2500.0)
-FLAT = np.stack([np.full((64, 64, 3), tone, np.uint8) for tone in (90, 120, 90)])
-IMAGES = Decoded(FLAT, [FILE, (), FILE])  # the second came as a tensor
+TENSOR, FILE = (120.0, 30.0, 1.25), (90.0, 20.0, 1.5, 4 / 3, 2500.0)
+ONE = Predictions.of(np.eye(8, dtype=np.float32)[[2]], [FILE])
+MANY = Predictions.of(np.eye(8, dtype=np.float32)[[2, 2, 5]], [FILE, TENSOR, FILE])
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -136,7 +134,7 @@ def test_features_are_counted_between_the_edges_of_the_card_else_the_default_one
     own = {"brightness": ((0.0, 80.0, 90.0, 255.0), (1, 2, 3))}
     reference = dataclasses.replace(served.card.reference, features=own)
     counted = Metrics(dataclasses.replace(served, card=dataclasses.replace(served.card, reference=reference)))
-    counted.measured("live", IMAGES)
+    counted.answered("live", MANY, 0.02, "x")
     bucket = f"{metrics.INPUT_FEATURE}_bucket"
     found = {
         name: [
@@ -151,18 +149,18 @@ def test_features_are_counted_between_the_edges_of_the_card_else_the_default_one
 
 
 def test_aspect_and_size_are_of_files_alone(counted: Metrics) -> None:
-    counted.measured("live", IMAGES)
+    counted.answered("live", MANY, 0.02, "x")
     counts = {name: value(counted, f"{metrics.INPUT_FEATURE}_count", traffic="live", feature=name) for name in NAMES}
     assert counts == {"brightness": 3, "contrast": 3, "edge_density": 3, "aspect": 2, "size_bytes": 2}
     assert value(counted, f"{metrics.INPUT_FEATURE}_sum", traffic="live", feature="size_bytes") == 5000
 
 
-def test_a_query_is_measured_as_training_measures(png: bytes) -> None:
+def test_a_query_is_measured_as_training_measures(counted: Metrics, png: bytes) -> None:
     pixels, file = decode_file(png, width=64, height=64)
     (row,) = measure(pixels[None])
 
     def measured(images: Sequence[Image] | Pixels) -> list[tuple[float, ...]]:
-        return list(features(decoded(Query(images), InputSpec(64, 64), max_pixels=64 * 64)))
+        return list(counted.measured(decoded(Query(images), InputSpec(64, 64), max_pixels=64 * 64)))
 
     assert measured([png]) == [(*row, *file)]
     assert measured([png, pixels]) == [(*row, *file), row]

@@ -35,8 +35,8 @@ def test_a_pod_that_answered_nothing_has_neither_latency_nor_confidence() -> Non
 
 def test_a_summary_says_what_was_counted() -> None:
     tally = Tally([0.0] * LAYOUT.size, LAYOUT)
-    tally.answered(Predictions([1, 1], [0.5, 1.0], [], None), seconds=0.02, low=0.6)
-    tally.measured([(100.0, 30.0, 1.5, 1.0, 900.0), (50.0, 30.0, 1.5)])
+    features = [(100.0, 30.0, 1.5, 1.0, 900.0), (50.0, 30.0, 1.5)]
+    tally.answered(Predictions([1, 1], [0.5, 1.0], [], None, features), seconds=0.02, low=0.6)
     tally.refused("bad_image")
     found = summarise(tally, ("circle", "star"))
     assert (found["requests"], found["images"], found["low_confidence"]) == (1, 2, 1)

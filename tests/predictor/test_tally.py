@@ -22,8 +22,8 @@ events = st.lists(st.tuples(st.integers(0, SLOTS - 1), st.one_of(st.sampled_from
 
 
 def predictions(answer: list[tuple[int, float, tuple[float, ...]]]) -> Predictions:
-    winners, confidence = [winner for winner, _, _ in answer], [confidence for _, confidence, _ in answer]
-    return Predictions(winners, confidence, [], np.empty(0, np.float32))
+    winners, confidence, measured = (list(part) for part in zip(*answer, strict=True)) if answer else ([], [], [])
+    return Predictions(winners, confidence, [], np.empty(0, np.float32), measured)
 
 
 @given(events)
@@ -35,7 +35,6 @@ def test_the_slots_add_up_to_a_plain_tally_however_the_work_was_split(happened) 
             tally.refused(event)
         else:
             tally.answered(predictions(event[0]), seconds=event[1], low=LOW)
-            tally.measured([row for _, _, row in event[0]])
     total = Tally(counters.total()[: LAYOUT.size], LAYOUT)
     answers = [event for _, event in happened if not isinstance(event, str)]
     every = [image for answer, _ in answers for image in answer]
