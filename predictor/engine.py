@@ -46,12 +46,17 @@ log = logging.getLogger("predictor")
 
 
 class Call(Protocol):
-    """One request, whatever its protocol. size: bytes of its body. received: perf_counter seconds."""
+    """One request, whatever its protocol. size: bytes of its body. received: perf_counter seconds.
+
+    turns_apart: turns of the event loop that may lie between two calls of its protocol that have come together; 0 when
+    all that have come are submitted in one turn.
+    """
 
     traffic: Traffic
     request_id: str
     size: int
     received: float
+    turns_apart: int
 
     @property
     def gone(self) -> bool:
@@ -103,7 +108,7 @@ class Engine:
     def give_way(self) -> None:
         """A new connection is being made: leave the loop to it until its first request can have been read."""
         if self._turning and not self._gave_way:
-            self._gave_way, self._empty_turns = True, TO_BE_READ
+            self._gave_way, self._empty_turns = True, max(self._empty_turns, TO_BE_READ)
 
     def submit(self, call: Call) -> None:
         """Take a call whose request is whole: it is answered or refused in its turn, or refused now."""
@@ -133,6 +138,8 @@ class Engine:
             return
         self._queue.append((call, query, cost))
         self._queued_seconds += cost
+        if self._queued_seconds * self._slowness < TURN:  # else there is a turn's work already
+            self._empty_turns = max(self._empty_turns, call.turns_apart)
         if not self._turning:
             self._turning = True
             self._loop.call_soon(self._turn)
@@ -147,6 +154,7 @@ class Engine:
 
         Of many calls all are decoded, then all measured, all classified, all answered: each of these finds the
         processor's caches as the call before has left them, not as the net has. Of a few none waits for the others.
+        That is why it leaves the loop alone while more of what has come may be submitted.
         """
         if self._empty_turns:
             self._empty_turns -= 1

@@ -37,6 +37,8 @@ _NEVER = math.inf
 class Exchange:
     """One prediction on a connection: what `engine.Call` wants, over HTTP. close: the connection ends with it."""
 
+    turns_apart = 0
+
     __slots__ = (
         "_connection",
         "_form",

@@ -42,6 +42,8 @@ log = logging.getLogger("predictor")
 class GrpcCall:
     """A prediction over gRPC: what `engine.Call` wants. answered: its answer, or its error."""
 
+    turns_apart = 8  # grpcio accepts one, and looks for the next when the loop has been through a few of its own tasks
+
     __slots__ = ("_deadline", "_request", "_served", "answered", "received", "request_id", "size", "traffic")
 
     def __init__(

@@ -14,7 +14,7 @@ from prometheus_client.samples import Sample
 
 from predictor.acceptor import Acceptor
 from predictor.classifier import Classifier
-from predictor.engine import LARGE_BODY, TO_BE_READ, Engine
+from predictor.engine import FEW, LARGE_BODY, TO_BE_READ, Engine
 from predictor.errors import BadRequest, Internal, Overloaded, PredictorError
 from predictor.metrics import Metrics
 from predictor.query import Limits, Predictions, Query
@@ -24,9 +24,9 @@ from predictor.served import Served
 class Asked:
     """A call for `images` black images."""
 
-    def __init__(self, images: int = 1, *, size: int = 1, error: Exception | None = None):
+    def __init__(self, images: int = 1, *, size: int = 1, error: Exception | None = None, turns_apart: int = 0):
         self.traffic, self.request_id, self.size, self.received = "pinned", "r", size, perf_counter()
-        self.gone = False
+        self.gone, self.turns_apart = False, turns_apart
         self.outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._images, self._error = images, error
 
@@ -201,6 +201,31 @@ def test_a_new_connection_is_read_before_more_is_computed(run: Callable[..., Non
             assert [await read] == at_acceptance
         acceptor.close()
         await asyncio.gather(*(call.outcome for call in calls))
+
+    run(test)
+
+
+def test_calls_that_come_one_by_one_are_answered_together_when_they_are_a_turns_work(run: Callable[..., None]) -> None:
+    async def test(engine: Engine) -> None:
+        calls: list[Asked] = []
+        while not answered(calls) and len(calls) < 10_000:
+            calls.append(Asked(turns_apart=2))
+            engine.submit(calls[-1])
+            await asyncio.sleep(0)
+        assert FEW < answered(calls) < 10_000
+        await asyncio.gather(*(call.outcome for call in calls))
+
+    run(test)
+
+
+def test_a_call_that_nothing_follows_is_answered_all_the_same(run: Callable[..., None]) -> None:
+    async def test(engine: Engine) -> None:
+        call = Asked(turns_apart=2)
+        engine.submit(call)
+        for _ in range(2):
+            await asyncio.sleep(0)
+            assert not call.outcome.done()
+        await call.outcome
 
     run(test)
 

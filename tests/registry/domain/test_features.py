@@ -45,6 +45,16 @@ def test_an_image_of_any_size_is_measured_and_its_neighbours_change_nothing(heig
     assert features.measure(images.astype(np.float32)) == found
 
 
+@given(arrays(np.uint8, st.tuples(st.just(1), st.integers(1, 40), st.integers(1, 80), st.just(3))))
+def test_numbers_are_those_of_their_definitions(images) -> None:
+    path = images.ravel()[features._path(*images.shape[1:])].astype(np.int64)
+    middle, first, second = path[1:-1], np.diff(path), np.diff(path, 2)
+    slopes = int((first[:-1] ** 2 + first[1:] ** 2).sum())
+    bends = int((second**2).sum())
+    wanted = (middle.mean(), middle.std(), (2 * bends / slopes) ** 0.5 if slopes else 0.0)
+    assert features.measure(images)[0] == pytest.approx(wanted, rel=1e-9, abs=1e-5)
+
+
 def test_a_large_image_is_looked_at_in_as_few_places_as_a_small_one() -> None:
     places = [len(features._path(side, side, 3)) for side in (64, 224, 256, 1024)]
     assert max(places) < 1.2 * min(places)
