@@ -5,7 +5,7 @@ has one thread; as many images are classified at once as there are interpreters.
 """
 
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import LifoQueue
 from time import perf_counter
 from typing import Any
 
@@ -42,7 +42,8 @@ class Classifier:
         self.input = input
         self._dtype = np.dtype(input.dtype)
         self._classes = classes
-        self._idle: SimpleQueue[_Net] = SimpleQueue()
+        # Last in, first out: what the net before has left in the processor's caches is of use to the next.
+        self._idle: LifoQueue[_Net] = LifoQueue()
         for _ in range(interpreters):
             self._idle.put(self._load(content))
         image = np.zeros((1, input.height, input.width, input.channels), self._dtype)
