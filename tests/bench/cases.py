@@ -40,10 +40,10 @@ class Case(Protocol[Part]):
 
 
 class Averaged:
-    """A case whose parts are figures already."""
+    """A case whose parts are figures already; errors are added up, so that none is lost in a mean."""
 
     def figures(self, parts: Sequence[Figures]) -> Figures:
-        return {name: fmean(part[name] for part in parts) for name in parts[0]}
+        return {name: (sum if name == "errors" else fmean)([part[name] for part in parts]) for name in parts[0]}
 
 
 @dataclass(frozen=True)
