@@ -138,9 +138,10 @@ GROUPS: tuple[Group, ...] = (
     ),
     Group(
         "metrics",
-        {"ours": Load("ours"), "unmetered": Load("unmetered")},
+        {"ours": Load("ours", seconds=4), "unmetered": Load("unmetered", seconds=4)},
         (Row("CPU per request with metrics ÷ without", over("cpu", "ours", "unmetered"), at_most(1.08)),),
-        11,
+        MANY_ROUNDS,
+        turns=8,
     ),
     Group(
         "features",
