@@ -153,8 +153,8 @@ class Engine:
         """Answer what is queued for about `TURN`, then let the loop look at its sockets.
 
         Of many calls all are decoded, then all measured, all classified, all answered: each of these finds the
-        processor's caches as the call before has left them, not as the net has. Of a few none waits for the others.
-        That is why it leaves the loop alone while more of what has come may be submitted.
+        processor's caches as the call before has left them, not as the net has. So it leaves the loop alone first,
+        while more of what has come may be submitted. Of a few none waits for the others.
         """
         if self._empty_turns:
             self._empty_turns -= 1

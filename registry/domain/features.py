@@ -69,8 +69,8 @@ def measure(images: NDArray[Any]) -> list[tuple[float, float, float]]:
 def _features(path: NDArray[np.float64]) -> tuple[float, float, float]:
     """Of every pixel between two neighbours on the path.
 
-    All sums come of the products of pixels none, one and two steps apart, less those at the ends: that is one call into
-    numpy, and a predictor whose net has just swept the processor's caches pays for each.
+    All sums of products come of those of pixels none, one and two steps apart, less the ends: one call into numpy
+    brings them, and a predictor whose net has just swept the processor's caches pays for each call.
     """
     count = len(path) - 2
     here, near, far = np.correlate(path, path[:-2]).tolist()  # Σ p[i]·p[i], p[i]·p[i+1], p[i]·p[i+2], i < count
