@@ -15,17 +15,16 @@ LONGEST = 300.0
 @dataclass
 class Health:
     """holds: whether this process may act, as the lock or the Lease is its own. clock: seconds, monotonic. missing:
-    what keeps it from its first turn."""
+    what keeps it from its first turn. _since: when the turn that goes on began, None before the first."""
 
     holds: Callable[[], bool]
     clock: Callable[[], float] = time.monotonic
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     missing: str | None = None
     _turns: int = 0
-    _ended: float | None = None
+    _since: float | None = None
 
     def __post_init__(self) -> None:
-        self._ended = self.clock()
         self._counted = Counter(TURNS, "Turns that ended.", ["result"], registry=self.registry)
         for result in ("ok", "failed"):
             self._counted.labels(result)
@@ -41,24 +40,24 @@ class Health:
 
     def turned(self, *, fine: bool) -> None:
         """A turn ended."""
-        now, before = self.clock(), self._ended
+        now = self.clock()
         self._counted.labels("ok" if fine else "failed").inc()
-        if before is not None:
-            self._took.observe(now - before)
-        self._turns, self._ended = self._turns + 1, now
+        if self._since is not None:
+            self._took.observe(now - self._since)
+        self._turns, self._since = self._turns + 1, now
 
     def goes_on(self, fine: bool | None) -> bool:
         """Whether another turn may begin. fine: how the last one ended, None before the first."""
-        if fine is not None:
+        if fine is None:
+            self._since = self.clock()
+        else:
             self.turned(fine=fine)
         return self.holds()
 
     def why_dead(self) -> str | None:
         """Why this process should be started again; None while it should not. Waiting for the Lease is no reason."""
-        since = self.clock() - (self._ended or 0.0)
-        if self._turns and since > LONGEST:
-            return f"no turn ended for {since:.0f} s, wanted one every {LONGEST:g} s"
-        return None
+        took = 0.0 if self._since is None else self.clock() - self._since
+        return f"no turn ended for {took:.0f} s, wanted one every {LONGEST:g} s" if took > LONGEST else None
 
     def why_unready(self) -> str | None:
         """Why nothing should be asked of it; None where something may."""

@@ -110,12 +110,13 @@ class Installation:
         """Let the controller have this policy; returns when it does."""
         change = json.dumps({"data": {"policy.yaml": text}})
         self.kubectl("patch", "configmap", "geometry-policy", "--type", "merge", "--patch", change)
-        # A kubelet looks at what its pods mount every minute or so, and at once when a pod changes.
-        pods = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
-        self.kubectl("annotate", *pods, "--overwrite", f"ml-geometry.io/looked-at={time.monotonic_ns()}")
         until(lambda: self._sees(text), "the controller sees its policy")
 
     def _sees(self, policy: str) -> bool:
+        # A kubelet looks at what its pods mount every minute or so, and at once when a pod changes; it may have looked
+        # before it heard of the new one.
+        pods = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
+        self.kubectl("annotate", *pods, "--overwrite", f"ml-geometry.io/looked-at={time.monotonic_ns()}")
         try:
             return self.told("policy") == policy
         except AssertionError:  # one that is just started answers soon

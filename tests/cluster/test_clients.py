@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.installation import Installation
 from training.shapes import render_batch
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

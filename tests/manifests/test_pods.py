@@ -57,6 +57,12 @@ def test_a_probe_asks_a_port_that_has_the_name(box):
     assert {box[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} <= names
 
 
+def test_a_controller_that_waits_for_the_lease_is_not_started_again_however_long_it_waits():
+    (box,) = PODS["geometry-controller"]["containers"]
+    paths = {probe: box[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
+
+
 def test_the_controller_alone_has_a_token():
     assert {name for name, pod in PODS.items() if pod.get("automountServiceAccountToken")} == {"geometry-controller"}
     accounts = [found for found in files().values() if found["kind"] == "ServiceAccount"]

@@ -78,13 +78,22 @@ def test_it_is_not_ready_without_the_lease():
     assert Health(lambda: False).why_unready() == "another controller holds the Lease"
 
 
-def test_it_is_dead_when_no_turn_ends_any_more_but_not_while_it_waits_for_the_lease():
+@pytest.mark.parametrize("last", [None, True, False])
+def test_it_is_dead_when_a_turn_does_not_end_be_it_the_first(last):
     times = [0.0]
-    waiting, stuck = Health(lambda: False, clock=lambda: times[0]), Health(lambda: True, clock=lambda: times[0])
-    stuck.turned(fine=True)
+    stuck = Health(lambda: True, clock=lambda: times[0])
+    assert stuck.goes_on(last)
+    times[0] = 300.0
+    assert stuck.why_dead() is None
+    times[0] = 301.0
+    assert stuck.why_dead() == "no turn ended for 301 s, wanted one every 300 s"
+
+
+def test_it_is_alive_as_long_as_it_waits_for_the_lease():
+    times = [0.0]
+    waiting = Health(lambda: False, clock=lambda: times[0])
     times[0] = 1000.0
     assert waiting.why_dead() is None
-    assert "no turn ended" in str(stuck.why_dead())
 
 
 def test_probes_and_metrics_answer(port):
