@@ -63,9 +63,9 @@ def audit(request: pytest.FixtureRequest, installation: Installation) -> Callabl
     """What the API server of the kind cluster noted of the controller; it is told to note it before the first test."""
     if not any(item.path.name == READER for item in request.session.items):
         return tuple  # an API server that starts anew keeps everybody waiting
+    if not _has_node(installation):
+        return lambda: pytest.skip(f"{installation.node} is no kind node here: its API server notes nothing")
     node = installation.node
-    if shutil.which("docker") is None or subprocess.run(["docker", "inspect", node], capture_output=True).returncode:
-        return lambda: pytest.skip(f"{node} is no kind node here: its API server was not told to note anything")
     # The kubelet starts the API server anew with what its manifest says; certificates are mounted there already.
     policy = AUDIT.format(namespace=installation.namespace)
     begin = (
@@ -84,6 +84,24 @@ def audit(request: pytest.FixtureRequest, installation: Installation) -> Callabl
         return [json.loads(part) for part in parts]
 
     return noted
+
+
+@pytest.fixture
+def on_node(installation: Installation) -> Callable[..., None]:
+    """Run a command on the kind cluster's node."""
+    if not _has_node(installation):
+        pytest.skip(f"{installation.node} is no kind node here")
+
+    def run(*command: str) -> None:
+        subprocess.run(["docker", "exec", installation.node, *command], check=True)
+
+    return run
+
+
+def _has_node(installation: Installation) -> bool:
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "inspect", installation.node], capture_output=True, check=False).returncode == 0
 
 
 def _flags(installation: Installation) -> bool:

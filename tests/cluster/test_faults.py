@@ -167,6 +167,46 @@ def test_a_controller_that_is_killed_in_the_middle_goes_on_as_another_pod(instal
     assert not before & {pod["metadata"]["uid"] for pod in installation.get(*pods)["items"]}
 
 
+@pytest.fixture
+def without_api_server(installation, on_node):
+    """Take the API server of the kind cluster away, for as long as this many requests need."""
+    place = "/etc/kubernetes/manifests/kube-apiserver.yaml"
+
+    def away(tally, requests: float) -> None:
+        on_node("mv", place, "/etc/kubernetes/")
+        try:
+            sent = tally.sent
+            until(lambda: tally.sent - sent > requests, f"{requests:g} requests", seconds=600)
+        finally:
+            on_node("mv", "/etc/kubernetes/kube-apiserver.yaml", place)
+
+    return away
+
+
+def holder(installation) -> str:
+    """Who has the Lease; "" where no API server answers."""
+    try:
+        return installation.get("lease", "geometry-controller")["spec"]["holderIdentity"]
+    except AssertionError:
+        return ""
+
+
+def test_an_api_server_that_is_away_for_minutes_has_the_controller_started_again_once(
+    installation, stepped, flowing, without_api_server
+):
+    pods = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
+    (before,) = installation.get(*pods)["items"]
+    first = holder(installation)
+    without_api_server(flowing, RATE * 180)
+    until(lambda: holder(installation) not in ("", first), "the Lease is held again")
+    (after,) = installation.get(*pods)["items"]
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    counts = [pod["status"]["containerStatuses"][0]["restartCount"] for pod in (before, after)]
+    assert counts[1] - counts[0] == 1
+    until(lambda: installation.acting(), "the controller acts")
+    assert installation.weights() == stepped
+
+
 def test_of_two_controllers_one_acts(installation, stepped):
     installation.kubectl("scale", "deployment/geometry-controller", "--replicas=2")
     try:
