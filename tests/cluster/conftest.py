@@ -63,9 +63,8 @@ def audit(request: pytest.FixtureRequest, installation: Installation) -> Callabl
     """What the API server of the kind cluster noted of the controller; it is told to note it before the first test."""
     if not any(item.path.name == READER for item in request.session.items):
         return tuple  # an API server that starts anew keeps everybody waiting
-    if not _has_node(installation):
+    if not installation.has_node():
         return lambda: pytest.skip(f"{installation.node} is no kind node here: its API server notes nothing")
-    node = installation.node
     # The kubelet starts the API server anew with what its manifest says; certificates are mounted there already.
     policy = AUDIT.format(namespace=installation.namespace)
     begin = (
@@ -73,35 +72,17 @@ def audit(request: pytest.FixtureRequest, installation: Installation) -> Callabl
         "sed -i 's,^    - kube-apiserver$,&\\n    - --audit-log-path=-"
         "\\n    - --audit-policy-file=/etc/kubernetes/pki/audit.yaml,' kube-apiserver.yaml"
     )
-    subprocess.run(["docker", "exec", "-i", node, "sh", "-c", begin], input=policy, text=True, check=True)
+    installation.on_node("sh", "-c", begin, given=policy)
     until(lambda: _flags(installation), "the API server notes what the controller does")
     until(installation.acting, "a controller acts again")
 
     def noted() -> Sequence[Object]:
         read = "zcat -f /var/log/pods/kube-system_kube-apiserver-*/kube-apiserver/*.log*"
-        lines = subprocess.run(["docker", "exec", node, "sh", "-c", read], capture_output=True, text=True, check=True)
-        parts = (line.split(" ", 3)[-1] for line in lines.stdout.splitlines() if '"audit.k8s.io/v1"' in line)
+        lines = installation.on_node("sh", "-c", read).splitlines()
+        parts = (line.split(" ", 3)[-1] for line in lines if '"audit.k8s.io/v1"' in line)
         return [json.loads(part) for part in parts]
 
     return noted
-
-
-@pytest.fixture
-def on_node(installation: Installation) -> Callable[..., None]:
-    """Run a command on the kind cluster's node."""
-    if not _has_node(installation):
-        pytest.skip(f"{installation.node} is no kind node here")
-
-    def run(*command: str) -> None:
-        subprocess.run(["docker", "exec", installation.node, *command], check=True)
-
-    return run
-
-
-def _has_node(installation: Installation) -> bool:
-    if shutil.which("docker") is None:
-        return False
-    return subprocess.run(["docker", "inspect", installation.node], capture_output=True, check=False).returncode == 0
 
 
 def _flags(installation: Installation) -> bool:

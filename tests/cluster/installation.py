@@ -1,6 +1,7 @@
 """An installation in a cluster, as its users reach it: kubectl with a context, and the gateway."""
 
 import json
+import shutil
 import subprocess
 import time
 from collections import Counter
@@ -15,6 +16,8 @@ from training.traffic import Shot, Tally, flowing, shots
 
 Object = dict[str, Any]
 
+CONTROLLER = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
+"""Its pods, for kubectl."""
 ROLLOUT = "900s"
 """How long one may take on a busy laptop; what it waits for meanwhile is evidence."""
 
@@ -32,6 +35,18 @@ class Installation:
     def node(self) -> str:
         """The container that is the kind cluster's node."""
         return f"{self.context.removeprefix('kind-')}-control-plane"
+
+    def has_node(self) -> bool:
+        if shutil.which("docker") is None:
+            return False
+        return subprocess.run(["docker", "inspect", self.node], capture_output=True, check=False).returncode == 0
+
+    def on_node(self, *command: str, given: str | None = None) -> str:
+        """Run a command on the kind cluster's node; its stdout. A failure is an AssertionError with its stderr."""
+        wanted = ["docker", "exec", "--interactive", self.node, *command]
+        ran = subprocess.run(wanted, input=given or "", capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, f"{' '.join(wanted)}: {ran.stderr}"
+        return ran.stdout
 
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
         """Its stdout; a failure is an AssertionError with its stderr."""
@@ -93,6 +108,13 @@ class Installation:
         service = f"/api/v1/namespaces/{self.namespace}/services/geometry-controller:http/proxy"
         return self.kubectl("get", "--raw", f"{service}/{path}")
 
+    def _says(self, path: str) -> str:
+        """As `told`; "" where nobody answers: one that is just started answers soon."""
+        try:
+            return self.told(path)
+        except AssertionError:
+            return ""
+
     @contextmanager
     def policy(self, **changes: Any) -> Iterator[None]:
         """The policy with other values of some keys, as the controller sees it, as long as the context lasts."""
@@ -115,12 +137,8 @@ class Installation:
     def _sees(self, policy: str) -> bool:
         # A kubelet looks at what its pods mount every minute or so, and at once when a pod changes; it may have looked
         # before it heard of the new one.
-        pods = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
-        self.kubectl("annotate", *pods, "--overwrite", f"ml-geometry.io/looked-at={time.monotonic_ns()}")
-        try:
-            return self.told("policy") == policy
-        except AssertionError:  # one that is just started answers soon
-            return False
+        self.kubectl("annotate", *CONTROLLER, "--overwrite", f"ml-geometry.io/looked-at={time.monotonic_ns()}")
+        return self._says("policy") == policy
 
     def steps(self, promotion: str, weight: int) -> None:
         """Until its version has so many percent of the requests; an AssertionError when it ended before."""
@@ -141,8 +159,12 @@ class Installation:
         """Whether a controller is there, ready and the only one."""
         found = self.get("deployment", "geometry-controller")
         status, wanted = found["status"], found["metadata"]["generation"]
-        known = status.get("observedGeneration") == wanted
-        return known and status.get("replicas") == status.get("readyReplicas") == status.get("updatedReplicas") == 1
+        if status.get("observedGeneration") != wanted:
+            return False
+        if not status.get("replicas") == status.get("readyReplicas") == status.get("updatedReplicas") == 1:
+            return False
+        # The status may be from before an API server was away; the process knows.
+        return self._says("readyz") == "ok\n"
 
     def image(self, workload: str) -> str:
         """Of its first container."""

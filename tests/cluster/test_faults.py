@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cluster.installation import until
+from tests.cluster.installation import CONTROLLER, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -125,7 +125,7 @@ def test_a_controller_that_starts_while_kserve_is_down_moves_weights_all_the_sam
     installation, stepped, without_kserve
 ):
     ((stable, _),) = [found for found in stepped.items() if found[1] == 90]
-    installation.kubectl("delete", "pod", "--selector", "app.kubernetes.io/name=geometry-controller")
+    installation.kubectl("delete", *CONTROLLER)
     until(lambda: installation.acting(), "another one acts")
     rollback = installation.ask("rollback", reason="a test")
     installation.wait(rollback, "condition=Complete")
@@ -159,26 +159,27 @@ def test_a_canary_that_somebody_takes_out_of_the_inferenceservice_comes_back(ins
 
 
 def test_a_controller_that_is_killed_in_the_middle_goes_on_as_another_pod(installation, stepped):
-    pods = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
-    before = {pod["metadata"]["uid"] for pod in installation.get(*pods)["items"]}
-    installation.kubectl("delete", *pods, "--force", "--grace-period=0")
+    before = {pod["metadata"]["uid"] for pod in installation.get(*CONTROLLER)["items"]}
+    installation.kubectl("delete", *CONTROLLER, "--force", "--grace-period=0")
     until(lambda: installation.acting(), "another one acts")
     assert installation.weights() == stepped
-    assert not before & {pod["metadata"]["uid"] for pod in installation.get(*pods)["items"]}
+    assert not before & {pod["metadata"]["uid"] for pod in installation.get(*CONTROLLER)["items"]}
 
 
 @pytest.fixture
-def without_api_server(installation, on_node):
+def without_api_server(installation):
     """Take the API server of the kind cluster away, for as long as this many requests need."""
+    if not installation.has_node():
+        pytest.skip(f"{installation.node} is no kind node here")
     place = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 
     def away(tally, requests: float) -> None:
-        on_node("mv", place, "/etc/kubernetes/")
+        installation.on_node("mv", place, "/etc/kubernetes/")
         try:
             sent = tally.sent
             until(lambda: tally.sent - sent > requests, f"{requests:g} requests", seconds=600)
         finally:
-            on_node("mv", "/etc/kubernetes/kube-apiserver.yaml", place)
+            installation.on_node("mv", "/etc/kubernetes/kube-apiserver.yaml", place)
 
     return away
 
@@ -194,12 +195,11 @@ def holder(installation) -> str:
 def test_an_api_server_that_is_away_for_minutes_has_the_controller_started_again_once(
     installation, stepped, flowing, without_api_server
 ):
-    pods = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
-    (before,) = installation.get(*pods)["items"]
+    (before,) = installation.get(*CONTROLLER)["items"]
     first = holder(installation)
     without_api_server(flowing, RATE * 180)
     until(lambda: holder(installation) not in ("", first), "the Lease is held again")
-    (after,) = installation.get(*pods)["items"]
+    (after,) = installation.get(*CONTROLLER)["items"]
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     counts = [pod["status"]["containerStatuses"][0]["restartCount"] for pod in (before, after)]
     assert counts[1] - counts[0] == 1
@@ -210,11 +210,9 @@ def test_an_api_server_that_is_away_for_minutes_has_the_controller_started_again
 def test_of_two_controllers_one_acts(installation, stepped):
     installation.kubectl("scale", "deployment/geometry-controller", "--replicas=2")
     try:
-        pods = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller")
-        installation.kubectl("wait", *pods, "--for=condition=PodReadyToStartContainers", "--timeout=60s")
-        holder = installation.get("lease", "geometry-controller")["spec"]["holderIdentity"]
-        acting = [pod["metadata"]["name"] for pod in installation.get(*pods)["items"] if ready(pod)]
-        assert [holder.rpartition("_")[0]] == acting
+        installation.kubectl("wait", *CONTROLLER, "--for=condition=PodReadyToStartContainers", "--timeout=60s")
+        acting = [pod["metadata"]["name"] for pod in installation.get(*CONTROLLER)["items"] if ready(pod)]
+        assert [holder(installation).rpartition("_")[0]] == acting
         assert installation.weights() == stepped
     finally:
         installation.kubectl("scale", "deployment/geometry-controller", "--replicas=1")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.installation import until
+from tests.cluster.installation import CONTROLLER, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -63,7 +63,7 @@ def overlay(installation, tmp_path):
 def rebuild(installation, overlay) -> None:
     """Everything released is deleted and comes back from git, while no controller is there."""
     installation.kubectl("scale", "deployment/geometry-controller", "--replicas=0")
-    gone = ("pod", "--selector", "app.kubernetes.io/name=geometry-controller", "--for=delete", "--timeout=120s")
+    gone = (*CONTROLLER, "--for=delete", "--timeout=120s")
     installation.kubectl("wait", *gone)
     installation.kubectl("delete", RELEASED, "--all", "--wait", "--timeout=180s")
     apply(installation, overlay)
